@@ -1,0 +1,1 @@
+"""The Arm ARM as data and small functions. Imports nothing of pocwatch; does no I/O."""

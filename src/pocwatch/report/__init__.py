@@ -1,0 +1,1 @@
+"""One record type for what a run found, and its renderings."""

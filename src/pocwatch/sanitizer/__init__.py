@@ -1,0 +1,1 @@
+"""`pocwatch run`: launches QEMU with the plugin, reads what it saw, symbolises findings."""
