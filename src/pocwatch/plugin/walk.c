@@ -346,15 +346,26 @@ static enum pw_fault stage2(struct walk *w, uint64_t ipa, enum access access, un
     if (!geometry_init(&g, r, granule, bits(vtcr, 5, 0), bits(vtcr, 18, 16), bit(vtcr, 32), 2)) {
         return fail(w, PW_FAULT_TRANSLATION, 2, 0);
     }
+    /* VTCR_EL2.{SL2,SL0}; 4: reserved or not implemented, a level 0 translation fault. */
+    unsigned pa_max = pa_bits(bits(r->id_aa64mmfr0, 3, 0));
     switch (granule) {
     case 12:
-        g.start = g.ds && bit(vtcr, 33) ? -1 : start_4k[sl0];
+        g.start = g.ds && bit(vtcr, 33) ? (sl0 == 0 ? -1 : 4) : start_4k[sl0];
+        if ((g.start == 0 && pa_max < 44) || (g.start == 3 && !bits(r->id_aa64mmfr2, 31, 28))) {
+            g.start = 4;
+        }
         break;
     case 14:
         g.start = start_16k[sl0];
+        if ((g.start == 1 && pa_max < 42) || (g.start == 0 && !g.ds)) {
+            g.start = 4;
+        }
         break;
     default:
-        g.start = 3 - (int)(sl0 > 2 ? 2 : sl0);
+        g.start = sl0 == 3 || (sl0 == 2 && pa_max < 44) ? 4 : 3 - (int)sl0;
+    }
+    if (g.start == 4) {
+        return fail(w, PW_FAULT_TRANSLATION, 2, 0);
     }
     unsigned first = level_shift(&g, g.start);
     if (g.iasize <= first || g.iasize - first > granule - 3 + 4 || ipa >> g.iasize) {
@@ -411,7 +422,9 @@ static enum pw_fault stage2(struct walk *w, uint64_t ipa, enum access access, un
         return fail(w, PW_FAULT_PERMISSION, 2, level);
     }
     unsigned own = fwb ? fwb_kind(leaf->attr, s1) : s2_kind(leaf->attr);
-    if (access == ACCESS_FETCH && (device || bit(w->hcr, HCR_ID))) {
+    if (access == ACCESS_WALK && device) {
+        own = PW_KIND_NC; /* PTW is 0: as if Normal Non-cacheable */
+    } else if (access == ACCESS_FETCH && (device || bit(w->hcr, HCR_ID))) {
         own = PW_KIND_NC;
         leaf->why |= bit(w->hcr, HCR_ID) ? PW_WHY_HCR_ID : 0;
     } else if (access != ACCESS_FETCH && !device && bit(w->hcr, HCR_CD)) {
