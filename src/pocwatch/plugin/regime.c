@@ -1,0 +1,366 @@
+/* One vCPU's translation state; see regime.h. */
+#include "regime.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qemu_api.h"
+
+enum { HCR_VM = 0, HCR_DC = 12, HCR_TGE = 27, HCR_E2H = 34 };
+
+static bool bit(uint64_t value, unsigned n)
+{
+    return value >> n & 1;
+}
+
+/* ------------------------------------------------------------------ registers */
+
+/* Where the snapshot keeps each register; NULL where it is kept elsewhere. */
+static uint64_t *slot(struct vcpu *v, unsigned reg)
+{
+    struct pw_regs *r = &v->regs;
+    switch (reg) {
+    case PW_SCTLR_EL1: return &r->sctlr_el1;
+    case PW_TCR_EL1: return &r->tcr_el1;
+    case PW_TTBR0_EL1: return &r->ttbr0_el1;
+    case PW_TTBR1_EL1: return &r->ttbr1_el1;
+    case PW_MAIR_EL1: return &r->mair_el1;
+    case PW_VBAR_EL1: return &v->vbar[1];
+    case PW_SCTLR_EL2: return &r->sctlr_el2;
+    case PW_TCR_EL2: return &r->tcr_el2;
+    case PW_TTBR0_EL2: return &r->ttbr0_el2;
+    case PW_TTBR1_EL2: return &r->ttbr1_el2;
+    case PW_MAIR_EL2: return &r->mair_el2;
+    case PW_VBAR_EL2: return &v->vbar[2];
+    case PW_SCTLR_EL3: return &r->sctlr_el3;
+    case PW_TCR_EL3: return &r->tcr_el3;
+    case PW_TTBR0_EL3: return &r->ttbr0_el3;
+    case PW_MAIR_EL3: return &r->mair_el3;
+    case PW_VBAR_EL3: return &v->vbar[3];
+    case PW_HCR_EL2: return &r->hcr_el2;
+    case PW_VTCR_EL2: return &r->vtcr_el2;
+    case PW_VTTBR_EL2: return &r->vttbr_el2;
+    case PW_SCR_EL3: return &r->scr_el3;
+    case PW_HFGITR_EL2: return &v->hfgitr;
+    default: return NULL;
+    }
+}
+
+/* The EL2 register that an EL1 name means at EL2 under HCR_EL2.E2H. */
+static unsigned redirected(unsigned reg)
+{
+    switch (reg) {
+    case PW_SCTLR_EL1: return PW_SCTLR_EL2;
+    case PW_TCR_EL1: return PW_TCR_EL2;
+    case PW_TTBR0_EL1: return PW_TTBR0_EL2;
+    case PW_TTBR1_EL1: return PW_TTBR1_EL2;
+    case PW_MAIR_EL1: return PW_MAIR_EL2;
+    case PW_VBAR_EL1: return PW_VBAR_EL2;
+    default: return reg;
+    }
+}
+
+void pw_vcpu_msr(struct vcpu *v, const struct pw_insn *insn)
+{
+    /* Which of the two it is depends on EL and E2H, and under nested virtualisation on more: read
+     * both. A trapped MSR changes nothing, and reading then costs little. */
+    v->dirty |= 1u << insn->sysreg | (insn->el12 ? 0 : 1u << redirected(insn->sysreg));
+    atomic_fetch_or_explicit(&v->attention, ATTENTION_REGISTERS, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------------ banks */
+
+/* A flush changes the generation; when generations wrap, old tags must go. */
+void pw_vcpu_flush(struct vcpu *v)
+{
+    v->flushes++;
+    if (++v->generation == GENERATIONS) {
+        v->generation = 1;
+        for (unsigned i = 0; i < BANKS; i++) {
+            if (v->banks[i]) {
+                memset(v->banks[i]->data, 0, sizeof v->banks[i]->data);
+            }
+        }
+        memset(v->fetch, 0, FETCH_ENTRIES * sizeof *v->fetch);
+    }
+    v->fetch_id = (v->fetch_id & ~(uint64_t)(GENERATIONS - 1)) | v->generation;
+}
+
+static void make_key(const struct vcpu *v, enum pw_regime regime, unsigned half,
+                     struct bank_key *key)
+{
+    const uint64_t sctlr_bits = 1 << 0 | 1 << 2 | 1 << 12 | 1 << 25;         /* M C I EE */
+    const uint64_t hcr_bits = 1 << HCR_VM | 1 << 2 | 1 << HCR_DC | 1 << HCR_TGE /* VM PTW DC TGE */
+                              | UINT64_C(3) << 32 | UINT64_C(1) << HCR_E2H | UINT64_C(1) << 46;
+    const uint64_t base = UINT64_C(0x0000fffffffffffe); /* without ASID, VMID and CnP */
+    const struct pw_regs *r = &v->regs;
+
+    memset(key, 0, sizeof *key);
+    key->regime = regime;
+    key->half = half;
+    switch (regime) {
+    case PW_REGIME_EL10:
+        key->sctlr = r->sctlr_el1 & sctlr_bits;
+        key->tcr = r->tcr_el1;
+        key->ttbr = half ? r->ttbr1_el1 : r->ttbr0_el1;
+        key->asid = (bit(r->tcr_el1, 22) ? r->ttbr1_el1 : r->ttbr0_el1) >> 48;
+        key->mair = r->mair_el1;
+        key->hcr = pw_hcr_effective(r) & hcr_bits;
+        if (pw_stage2_on(r)) {
+            key->vtcr = r->vtcr_el2;
+            key->vttbr = r->vttbr_el2;
+        }
+        break;
+    case PW_REGIME_EL20:
+        key->asid = (bit(r->tcr_el2, 22) ? r->ttbr1_el2 : r->ttbr0_el2) >> 48;
+        /* fall through */
+    case PW_REGIME_EL2:
+        key->sctlr = r->sctlr_el2 & sctlr_bits;
+        key->tcr = r->tcr_el2;
+        key->ttbr = half ? r->ttbr1_el2 : r->ttbr0_el2;
+        key->mair = r->mair_el2;
+        break;
+    case PW_REGIME_EL3:
+        key->sctlr = r->sctlr_el3 & sctlr_bits;
+        key->tcr = r->tcr_el3;
+        key->ttbr = r->ttbr0_el3;
+        key->mair = r->mair_el3;
+        break;
+    }
+    key->ttbr &= base;
+    if (half) {
+        key->asid = 0; /* the upper half is global by convention; its nG pages need a TLBI too */
+    }
+}
+
+static unsigned find_bank(struct vcpu *v, enum pw_regime regime, unsigned half)
+{
+    struct bank_key key;
+    unsigned oldest = 0;
+    make_key(v, regime, half, &key);
+    v->clock++;
+    for (unsigned i = 0; i < BANKS; i++) {
+        if (!v->banks[i]) {
+            v->banks[i] = calloc(1, sizeof *v->banks[i]);
+            if (!v->banks[i]) {
+                abort();
+            }
+            oldest = i;
+            goto claim;
+        }
+        if (!memcmp(&v->banks[i]->key, &key, sizeof key)) {
+            v->banks[i]->used = v->clock;
+            return i;
+        }
+        if (v->banks[i]->used < v->banks[oldest]->used) {
+            oldest = i;
+        }
+    }
+    memset(v->banks[oldest]->data, 0, sizeof v->banks[oldest]->data);
+    /* Fetch entries name banks by number: those of the old owner must not be found again. */
+    for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
+        if ((v->fetch[i].tag >> 12 & (BANKS - 1)) == oldest) {
+            v->fetch[i].tag = 0;
+        }
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (v->selected[i].low == oldest || v->selected[i].high == oldest) {
+            v->selected[i].valid = false;
+        }
+    }
+claim:
+    v->banks[oldest]->key = key;
+    v->banks[oldest]->used = v->clock;
+    return oldest;
+}
+
+/* ------------------------------------------------------------------ the state judge sees */
+
+static struct {
+    pthread_mutex_t lock;
+    uint64_t tables[65536];
+    unsigned n;
+} vms = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Small number of the VM whose stage-2 tables are at VTTBR_EL2.BADDR. */
+static uint16_t vm_number(uint64_t vttbr)
+{
+    uint64_t table = vttbr & UINT64_C(0x0000fffffffffffe);
+    unsigned i;
+    pthread_mutex_lock(&vms.lock);
+    for (i = 0; i < vms.n && vms.tables[i] != table; i++) {
+    }
+    if (i == vms.n && vms.n < 65534) {
+        vms.tables[vms.n++] = table;
+    }
+    pthread_mutex_unlock(&vms.lock);
+    return (uint16_t)(i + 1);
+}
+
+/* The fill switch: lines may be allocated through the mappings of the current and of higher
+ * Exception levels (fact C3), if their MMU and caches are on. */
+static bool caches_on(const struct pw_regs *r)
+{
+    const uint64_t on = 1 << 0 | 1 << 2;
+    uint64_t hcr = pw_hcr_effective(r);
+    if (r->has_el3 && (r->sctlr_el3 & on) == on) {
+        return true;
+    }
+    if (r->el <= 2 && r->has_el2 && (r->sctlr_el2 & on) == on) {
+        return true;
+    }
+    return r->el <= 1 && (bit(hcr, HCR_DC) || (pw_stage1_on(r) && (r->sctlr_el1 & on) == on));
+}
+
+static void select_banks(struct vcpu *v)
+{
+    unsigned el = (unsigned)v->el;
+    enum pw_regime regime = pw_regime_of(&v->regs);
+    bool two = regime == PW_REGIME_EL10 || regime == PW_REGIME_EL20;
+    if (!v->selected[el].valid) {
+        v->selections++;
+        unsigned low = find_bank(v, regime, 0);
+        unsigned high = find_bank(v, regime, 1);
+        v->selected[el].low = low;
+        v->selected[el].high = high;
+        v->selected[el].valid = true;
+    }
+    unsigned low = v->selected[el].low, high = v->selected[el].high;
+    v->data[0] = v->banks[low]->data;
+    v->data[1] = v->banks[high]->data;
+    v->fetch_id = (uint64_t)(two && el ? high : low) << 12 | v->generation;
+    v->cpu.vm = (uint8_t)(pw_stage2_on(&v->regs) && !bit(pw_hcr_effective(&v->regs), HCR_TGE));
+    v->cpu.vm_id = v->cpu.vm ? vm_number(v->regs.vttbr_el2) : 0;
+    int on = caches_on(&v->regs);
+    if (on != v->caches_on) {
+        v->caches_on = on;
+        pw_mmu(&v->cpu, on);
+    }
+}
+
+void pw_vcpu_sync(struct vcpu *v, unsigned el)
+{
+    unsigned attention = atomic_exchange_explicit(&v->attention, 0, memory_order_acquire);
+    if (attention & ATTENTION_RESET) {
+        v->dirty = (1u << PW_N_SYSREGS) - 1;
+    }
+    if (attention & ATTENTION_FLUSH) {
+        pw_vcpu_flush(v);
+    }
+    if (v->dirty) {
+        for (unsigned reg = 0; reg < PW_N_SYSREGS; reg++) {
+            if (v->dirty >> reg & 1) {
+                *slot(v, reg) = pw_read_sysreg(reg);
+                v->register_reads++;
+            }
+        }
+        v->dirty = 0;
+        for (unsigned i = 0; i < 4; i++) {
+            v->selected[i].valid = false;
+        }
+    }
+    v->el = el;
+    v->regs.el = el;
+    select_banks(v);
+}
+
+bool pw_vcpu_init(struct vcpu *v, unsigned index)
+{
+    memset(v, 0, sizeof *v);
+    v->cpu.pe = (uint8_t)index;
+    v->cpu.fetch_ipa = PW_NO_ADDRESS;
+    v->generation = 1;
+    v->caches_on = -1;
+    v->fetch = calloc(FETCH_ENTRIES, sizeof *v->fetch);
+    return v->fetch != NULL;
+}
+
+/* ------------------------------------------------------------------ translations */
+
+static _Thread_local GByteArray *outside;
+
+/* A descriptor: from the watched RAM, or through QEMU where that is possible. */
+static int read_ram(void *opaque, uint64_t pa, uint64_t *value)
+{
+    (void)opaque;
+    const uint64_t *p = pw_ram(pa, 8);
+    if (p) {
+        *value = __atomic_load_n(p, __ATOMIC_RELAXED);
+        return 1;
+    }
+    if (qemu_plugin_read_memory_hwaddr && g_byte_array_new) {
+        if (!outside) {
+            outside = g_byte_array_new();
+        }
+        if (qemu_plugin_read_memory_hwaddr(pa, outside, 8) == 0 && outside->len == 8) {
+            memcpy(value, outside->data, 8);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+enum pw_fault pw_probe(struct vcpu *v, uint64_t va, int fetch, struct pw_translation *out)
+{
+    return pw_translate(&v->regs, va, fetch, read_ram, NULL, out);
+}
+
+static enum pw_fault walk(struct vcpu *v, const struct pw_site *site, uint64_t va, int fetch,
+                          struct pw_translation *t)
+{
+    v->misses++;
+    enum pw_fault fault = pw_probe(v, va, fetch, t);
+    v->walks += t->n_descriptors;
+    for (unsigned i = 0; i < t->n_descriptors; i++) {
+        const struct pw_descriptor *d = &t->descriptors[i];
+        if (pw_ram(d->pa, 8)) {
+            pw_walk(&v->cpu, site, d->pa, d->kind, d->why, va);
+        }
+    }
+    if (fault) {
+        v->faults++;
+    }
+    return fault;
+}
+
+static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t)
+{
+    e->tag = tag;
+    e->page = (struct pw_page){
+        .pa = t->pa & PW_PAGE_MASK,
+        .ipa = t->ipa == PW_NO_ADDRESS ? t->ipa : t->ipa & PW_PAGE_MASK,
+        .why = t->why,
+        .kind = t->kind,
+        .s1_mair = t->s1_mair,
+        .s2_attr = t->s2_attr,
+        .mmu_on = t->mmu_on,
+        .in_ram = pw_ram(t->pa & PW_PAGE_MASK, PW_PAGE) != NULL,
+    };
+}
+
+struct entry *pw_data_miss(struct vcpu *v, const struct pw_site *site, uint64_t va)
+{
+    struct pw_translation t;
+    if (walk(v, site, va, 0, &t)) {
+        return NULL;
+    }
+    struct entry *e = data_entry(v, va);
+    fill(e, data_tag(v, va), &t);
+    return e;
+}
+
+struct entry *pw_fetch_miss(struct vcpu *v, const struct pw_site *site, uint64_t va, uint64_t pa)
+{
+    struct pw_translation t;
+    if (walk(v, site, va, 1, &t)) {
+        return NULL;
+    }
+    if ((t.pa ^ pa) & PW_PAGE_MASK) {
+        v->mismatches++;
+        return NULL;
+    }
+    struct entry *e = fetch_entry(v, pa);
+    fill(e, fetch_tag(v, pa), &t);
+    return e;
+}
