@@ -46,7 +46,11 @@ def _find_tokens(image: bytes) -> Iterator[_Tokens]:
         index_at = _align(end)
         index = struct.unpack_from("<256H", image, index_at)
         start = at - index[0x30]
-        if start >= 0 and index[0] == 0 and all(a < b for a, b in zip(index, index[1:], strict=False)):
+        if (
+            start >= 0
+            and index[0] == 0
+            and all(a < b for a, b in zip(index, index[1:], strict=False))
+        ):
             strings = [
                 image[start + offset : image.index(b"\0", start + offset)].decode("latin-1")
                 for offset in index
@@ -98,7 +102,9 @@ def _find_names(image: bytes, tokens: _Tokens) -> tuple[int, list[int]] | None:
     return None
 
 
-def _find_offsets(image: bytes, count: int, num_syms_at: int, tokens: _Tokens) -> tuple[tuple[int, ...], int] | None:
+def _find_offsets(
+    image: bytes, count: int, num_syms_at: int, tokens: _Tokens
+) -> tuple[tuple[int, ...], int] | None:
     """Return the offset of every symbol and the place of kallsyms_relative_base."""
     before = num_syms_at - 8 - _align(4 * count)
     for at, base_at in ((tokens.end, _align(tokens.end + 4 * count)), (before, num_syms_at - 8)):

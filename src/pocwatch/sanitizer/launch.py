@@ -1,0 +1,322 @@
+"""`pocwatch run`: the user's QEMU command with the plugin and shared RAM added, run and read out."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pocwatch.arch.ops import Op
+from pocwatch.sanitizer import machine as machines
+from pocwatch.sanitizer import process, qemu, rules, runfile
+from pocwatch.sanitizer.analysis import Analyst, where
+from pocwatch.sanitizer.cpufacts import CpuFacts
+from pocwatch.sanitizer.errors import MachineError, UsageError
+from pocwatch.sanitizer.explain import Describe, from_line_model
+from pocwatch.sanitizer.findings import Finding, Report, Suppressed
+from pocwatch.sanitizer.locate import Locator, programs
+from pocwatch.sanitizer.suppressions import Suppression, shipped
+from pocwatch.sanitizer.suppressions import load as load_suppressions
+from pocwatch.sanitizer.workspace import Workspace
+from pocwatch.trace.records import Flag, RunHeader
+from pocwatch.trace.records import Finding as RawFinding
+
+_RAM_ID = "pocwatch-ram"
+_PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asks of a run. `symbols`, `drop` and `weaken` as spelled on the command line."""
+
+    command: Sequence[str]
+    platform: str = "auto"
+    symbols: Sequence[str] = ()
+    drop: Sequence[str] = ()
+    weaken: Sequence[str] = ()
+    suppressions: Path | None = None
+    unsynced: bool = False
+    redundant: bool = False
+    keep: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run that was checked and can start."""
+
+    options: Options
+    machine: machines.Machine
+    qemu: qemu.Qemu
+    plugin: Path
+    platform: Any
+    locator: Locator
+    rules: Sequence[rules.Rule]
+    suppressions: Sequence[Suppression]
+    describe: Describe
+    table: bytes = field(repr=False, default=b"")
+
+
+def plugin_path() -> Path:
+    """Return the plugin: $POCWATCH_PLUGIN, or the installed one. Raise MachineError."""
+    override = os.environ.get("POCWATCH_PLUGIN")
+    name = "pocwatch_plugin.so"
+    path = Path(override) if override else Path(str(resources.files("pocwatch.plugin") / name))
+    if not path.is_file():
+        said = "POCWATCH_PLUGIN=" if override else ""
+        raise MachineError(
+            f"{said}{path}: the QEMU plugin is not there; install pocwatch with pip (which builds "
+            "it), or set POCWATCH_PLUGIN to it"
+        )
+    return path
+
+
+def _platform(options: Options, machine: machines.Machine) -> Any:
+    from pocwatch import platforms
+
+    try:
+        if options.platform == "auto":
+            return platforms.auto(machine.cpu, machine.pes)
+        return platforms.load(options.platform)
+    except platforms.PlatformError as error:
+        raise UsageError(f"--platform {error}") from None
+
+
+def plan(options: Options) -> Plan:
+    """Check everything that can be checked before the machine starts."""
+    machine = machines.parse(options.command)
+    found = qemu.find(machine.program)
+    if machine.kernel is not None and not os.access(machine.kernel, os.R_OK):
+        raise UsageError(f"-kernel {machine.kernel}: no such file, or it cannot be read")
+    platform = _platform(options, machine)
+    locator = Locator(programs(options.symbols, machine))
+    wanted = [
+        rules.parse(option, text, locator.find, locator.similar)
+        for option, texts in (("--drop", options.drop), ("--weaken", options.weaken))
+        for text in texts
+    ]
+    rules.check_count(wanted)
+    accepted = shipped() + (load_suppressions(options.suppressions) if options.suppressions else [])
+    from pocwatch.line import table
+
+    return Plan(
+        options=options,
+        machine=machine,
+        qemu=found,
+        plugin=plugin_path(),
+        platform=platform,
+        locator=locator,
+        rules=wanted,
+        suppressions=accepted,
+        describe=from_line_model(),
+        table=table.binary(platform),
+    )
+
+
+def _escaped(path: Path | str) -> str:
+    return str(path).replace(",", ",,")
+
+
+def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
+    """Return what the user's command gets in addition."""
+    machine, options = plan.machine, plan.options
+    added: list[str] = []
+    if machine.backend is None:
+        added += [
+            "-object",
+            f"memory-backend-file,id={_RAM_ID},size={machine.ram_size},"
+            f"mem-path={_escaped(ram)},share=on",
+            "-machine",
+            f"memory-backend={_RAM_ID}",
+        ]
+    plugin = {
+        "run": _escaped(directory / "run"),
+        "ram": _escaped(ram),
+        "rambase": hex(machine.ram_base),
+        "ramsize": hex(machine.ram_size),
+        "table": _escaped(directory / "table"),
+    }
+    if plan.rules:
+        plugin["rules"] = _escaped(directory / "rules")
+    if options.unsynced:
+        plugin["unsynced"] = "on"
+    if options.redundant:
+        plugin["redundant"] = "on"
+    words = ",".join(f"{key}={value}" for key, value in plugin.items())
+    return [*added, "-plugin", f"{_escaped(plan.plugin)},{words}"]
+
+
+def run(
+    plan: Plan,
+    say: Callable[[str], None],
+    progress: Callable[[runfile.Progress], None] | None = None,
+) -> Report:
+    """Run the machine and return what was seen, also when it failed on the way.
+
+    `say` gets lines for the user before the machine starts.
+    """
+    machine = plan.machine
+    own_ram = machine.backend is None
+    need = runfile.file_size(runfile.MAX_FINDINGS) + (machine.ram_size if own_ram else 0)
+    with Workspace(need) as workspace:
+        directory = workspace.path
+        ram = directory / "ram" if machine.backend is None else Path(machine.backend.path)
+        try:
+            runfile.create(directory / "run", machine.ram_base, machine.ram_size, machine.pes)
+            (directory / "table").write_bytes(plan.table)
+            rules.write(directory / "rules", plan.rules)
+            if own_ram:
+                with ram.open("wb") as file:
+                    file.truncate(machine.ram_size)
+        except OSError as error:
+            raise MachineError(f"{directory}: cannot prepare the run ({error.strerror})") from None
+        arguments = machine.args
+        if machine.single_thread and machine.pes > 1:
+            arguments = machines.with_multi_thread(arguments)
+            say(
+                f"changed thread=single to thread=multi: with {machine.pes} CPUs in one thread QEMU "
+                "tells plugins the wrong CPU"
+            )
+        added = added_arguments(plan, directory, ram)
+        say(f"added to the QEMU command: {shlex.join(added)}")
+        with runfile.RunFile(directory / "run") as record:
+
+            def tick() -> None:
+                if progress is not None:
+                    progress(record.progress())
+
+            ended = process.run([plan.qemu.path, *arguments, *added], tick)
+            report = _read(plan, record, ended, ram)
+        if plan.options.keep is not None:
+            _keep(directory, plan.options.keep)
+        return report
+
+
+def _keep(directory: Path, target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ("run", "table", "rules"):
+            shutil.copyfile(directory / name, target / name)
+    except OSError as error:
+        raise MachineError(f"--keep {target}: cannot be written ({error.strerror})") from None
+
+
+def _failure(header: RunHeader, ended: process.Ended) -> str | None:
+    error = header.error.decode("utf-8", "replace").strip()
+    if error:
+        return f"the plugin gave up: {error}"
+    if not header.started:
+        how = ended.failure or "QEMU ended"
+        return f"{how} before the machine was watched; its own message is above"
+    if ended.failure is not None:
+        return ended.failure
+    if not header.finished and not ended.interrupted:
+        return "QEMU ended without telling the plugin"
+    return None
+
+
+def _code_pages(raw: Sequence[RawFinding], header: RunHeader, ram: Path) -> dict[int, bytes]:
+    """Read the pages of guest RAM in which the instructions of findings lie."""
+    pages: dict[int, bytes] = {}
+    try:
+        with ram.open("rb") as file:
+            for finding in raw:
+                for record in (
+                    finding.access,
+                    finding.writer,
+                    *finding.history[: finding.n_history],
+                ):
+                    page = record.pc_pa & -_PAGE
+                    if page not in pages and 0 <= page - header.ram_base < header.ram_size:
+                        file.seek(page - header.ram_base)
+                        pages[page] = file.read(_PAGE)
+    except OSError:
+        return {}  # names are then found by VA only
+    return {page: code for page, code in pages.items() if len(code) == _PAGE}
+
+
+def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) -> Report:
+    header, raw = record.header(), record.findings()
+    failure = _failure(header, ended)
+    locator = Locator(plan.locator.programs, _code_pages(raw, header, ram))
+    places = [
+        where(r) for f in raw for r in (f.access, f.writer, *f.history[: f.n_history]) if _real(r)
+    ]
+    locator.settle(places)
+    analyst = Analyst(locator, [rule.text for rule in plan.rules], plan.platform, plan.describe)
+    findings, suppressed = _sort_out([analyst.finding(f) for f in raw], plan.suppressions)
+    return Report(
+        complete=failure is None and not ended.interrupted,
+        platform=plan.platform.name,
+        qemu=plan.qemu.version,
+        command=tuple(plan.options.command),
+        instructions=sum(header.instructions),
+        accesses=sum(header.accesses),
+        fetches=sum(header.fetches),
+        walks=sum(header.walks),
+        maintenance=_per_op(header.maintenance),
+        redundant=_per_op(header.redundant) if plan.options.redundant else {},
+        dropped={rule.text: header.matched[index] for index, rule in enumerate(plan.rules)},
+        findings=findings,
+        suppressed=suppressed,
+        warnings=_warnings(plan, header),
+        failure=failure or ("ended by the user" if ended.interrupted else None),
+    )
+
+
+def _real(record: Any) -> bool:
+    """Say whether a record of a finding is filled; an access always is."""
+    return bool(getattr(record, "seq", 1))
+
+
+def _per_op(counters: Sequence[int]) -> dict[str, int]:
+    return {op.spelling: counters[op] for op in Op if counters[op]}
+
+
+def _warnings(plan: Plan, header: RunHeader) -> list[str]:
+    lines: list[str] = []
+    if header.ctr:
+        platform = plan.platform
+        cpu = CpuFacts.of(header.ctr, header.clidr)
+        lines += cpu.contradictions(platform.name, platform.idc, platform.dic, platform.line_size)
+    for index, rule in enumerate(plan.rules):
+        if header.started and not header.matched[index]:
+            lines.append(
+                f"{rule.option} {rule.text!r} matched 0 times: nothing that ran did this there"
+            )
+    if header.lost_findings:
+        lines.append(
+            f"{header.lost_findings} more places were found after all {header.max_findings} slots "
+            "were full"
+        )
+    if header.pending_overflows:
+        lines.append(
+            f"{header.pending_overflows} times more PEs had maintenance pending on one line than "
+            "the table follows; those operations were taken as not complete"
+        )
+    return lines
+
+
+def _sort_out(
+    found: Sequence[Finding], accepted: Sequence[Suppression]
+) -> tuple[list[Finding], list[Suppressed]]:
+    """Split findings into those to report and counts of those that a suppression took out.
+
+    A finding that a `--drop` or `--weaken` rule had a part in is never suppressed.
+    """
+    kept: list[Finding] = []
+    counts: dict[Suppression, list[int]] = {}
+    for finding in found:
+        provoked = any(e.flags & (Flag.DROPPED | Flag.WEAKENED) for e in finding.history)
+        match = next((s for s in accepted if s.matches(finding)), None)
+        if match is None or provoked:
+            kept.append(finding)
+        else:
+            counts.setdefault(match, []).append(finding.count)
+    return kept, [
+        Suppressed(rule.name, len(each), sum(each), rule.reason) for rule, each in counts.items()
+    ]

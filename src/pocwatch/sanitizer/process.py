@@ -1,0 +1,95 @@
+"""Running QEMU as a child that keeps the user's terminal, and outliving its death."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from pocwatch.sanitizer.errors import MachineError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_SECONDS = 0.5
+_PATIENCE = 3  # this many signals, and QEMU is killed
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How QEMU ended; `interrupted`: after a signal to pocwatch, which it passed on."""
+
+    code: int
+    interrupted: bool
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, None for a regular end."""
+        if self.code == 0:
+            return None
+        if self.code > 0:
+            return f"QEMU exited with code {self.code}"
+        try:
+            name = signal.Signals(-self.code).name
+        except ValueError:
+            name = f"signal {-self.code}"
+        return f"QEMU was killed by {name}"
+
+
+@contextlib.contextmanager
+def _terminal_restored() -> Iterator[None]:
+    """Put the terminal back as it was: a killed QEMU leaves it raw."""
+    try:
+        saved = termios.tcgetattr(sys.stdin.fileno())
+    except (termios.error, OSError, ValueError):  # not a terminal, or closed
+        yield
+        return
+    try:
+        yield
+    finally:
+        previous = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        with contextlib.suppress(termios.error, OSError):
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, saved)
+        signal.signal(signal.SIGTTOU, previous)
+
+
+@contextlib.contextmanager
+def _signals_to(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    saved = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, old in saved.items():
+            signal.signal(number, old)
+
+
+def run(command: Sequence[str], tick: Callable[[], None]) -> Ended:
+    """Run QEMU to its end, calling `tick` twice a second. Raise MachineError if it cannot start."""
+    process: subprocess.Popen[bytes] | None = None
+    received: list[int] = []
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if process is not None and process.poll() is None:
+            process.send_signal(number if len(received) < _PATIENCE else signal.SIGKILL)
+
+    with _terminal_restored(), _signals_to(forward):
+        try:
+            process = subprocess.Popen(command)
+        except OSError as error:
+            raise MachineError(f"{command[0]}: cannot be run ({error.strerror})") from None
+        if received:
+            process.send_signal(received[-1])
+        while True:
+            try:
+                code = process.wait(timeout=_POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                tick()
+        # a machine that dies of the signal it was sent ended as the user wanted
+        asked = bool(received) and -code in received
+        return Ended(0 if asked else code, bool(received))
