@@ -177,7 +177,7 @@ def _completed(event: Event, history: Sequence[Event]) -> bool:
 
 
 def rule_text(kind: FindingKind, access: Access, writer: Event | None) -> str:
-    """Return the architecture's rule that the software did not follow. Facts C4, C9, C10, C12, C14."""
+    """Return the architecture's rule that was not followed. Facts C4, C9, C10, C12, C14."""
     manual = "Arm ARM DDI 0487, "
     if kind is FindingKind.UNSYNCED_FETCH:  # C9, C14
         return (

@@ -29,7 +29,7 @@ class CpuFacts:
         )
 
     def contradictions(self, name: str, idc: bool, dic: bool, line_size: int) -> list[str]:
-        """Return one line for each property in which platform `name` differs from the CPU."""
+        """Return a line for each property in which platform `name` differs from the CPU."""
         lines = []
         for what, theirs, ours in (
             ("IDC", int(self.idc), int(idc)),
@@ -38,7 +38,7 @@ class CpuFacts:
         ):
             if theirs != ours:
                 lines.append(
-                    f"platform {name} has {what}={ours}, but the emulated CPU says {what}={theirs}; "
+                    f"platform {name} has {what}={ours}, the emulated CPU says {what}={theirs}; "
                     "software follows the CPU, so findings may be false or missing: "
                     "use --platform auto, or another -cpu"
                 )

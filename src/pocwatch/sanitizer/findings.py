@@ -139,4 +139,5 @@ class Report:
     findings: Sequence[Finding] = ()
     suppressed: Sequence[Suppressed] = ()
     warnings: Sequence[str] = ()
-    failure: str | None = None  # why the machine failed or the run ended early
+    failure: str | None = None  # why the report is partial
+    machine_failed: bool = False  # as opposed to: the user ended it

@@ -1,4 +1,4 @@
-"""`pocwatch run`: the user's QEMU command with the plugin and shared RAM added, run and read out."""
+"""`pocwatch run`: the user's QEMU command with plugin and shared RAM added, run and read out."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from pocwatch.sanitizer.locate import Locator, programs
 from pocwatch.sanitizer.suppressions import Suppression, shipped
 from pocwatch.sanitizer.suppressions import load as load_suppressions
 from pocwatch.sanitizer.workspace import Workspace
-from pocwatch.trace.records import Flag, RunHeader
 from pocwatch.trace.records import Finding as RawFinding
+from pocwatch.trace.records import Flag, RunHeader
 
 _RAM_ID = "pocwatch-ram"
 _PAGE = 4096
@@ -32,7 +32,7 @@ _PAGE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asks of a run. `symbols`, `drop` and `weaken` as spelled on the command line."""
+    """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line."""
 
     command: Sequence[str]
     platform: str = "auto"
@@ -83,7 +83,7 @@ def _platform(options: Options, machine: machines.Machine) -> Any:
             return platforms.auto(machine.cpu, machine.pes)
         return platforms.load(options.platform)
     except platforms.PlatformError as error:
-        raise UsageError(f"--platform {error}") from None
+        raise UsageError(f"--platform: {error}") from None
 
 
 def plan(options: Options) -> Plan:
@@ -178,8 +178,8 @@ def run(
         if machine.single_thread and machine.pes > 1:
             arguments = machines.with_multi_thread(arguments)
             say(
-                f"changed thread=single to thread=multi: with {machine.pes} CPUs in one thread QEMU "
-                "tells plugins the wrong CPU"
+                f"changed thread=single to thread=multi: with {machine.pes} CPUs in one thread "
+                "QEMU tells plugins the wrong CPU"
             )
         added = added_arguments(plan, directory, ram)
         say(f"added to the QEMU command: {shlex.join(added)}")
@@ -265,6 +265,7 @@ def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) 
         suppressed=suppressed,
         warnings=_warnings(plan, header),
         failure=failure or ("ended by the user" if ended.interrupted else None),
+        machine_failed=failure is not None,
     )
 
 
@@ -282,7 +283,14 @@ def _warnings(plan: Plan, header: RunHeader) -> list[str]:
     if header.ctr:
         platform = plan.platform
         cpu = CpuFacts.of(header.ctr, header.clidr)
-        lines += cpu.contradictions(platform.name, platform.idc, platform.dic, platform.line_size)
+        lines += cpu.contradictions(
+            platform.name, platform.idc, platform.dic, platform.dminline_bytes
+        )
+    if plan.machine.pes > plan.platform.pes:
+        lines.append(
+            f"platform {plan.platform.name} has {plan.platform.pes} PEs, the machine "
+            f"{plan.machine.pes}: set/way operations are judged as for {plan.platform.pes}"
+        )
     for index, rule in enumerate(plan.rules):
         if header.started and not header.matched[index]:
             lines.append(

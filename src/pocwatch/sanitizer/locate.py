@@ -1,7 +1,8 @@
 """Names for events: which symbol table answers for an instruction, and at which address.
 
-An instruction is looked up by physical address first (by IPA in a VM): a kernel image lies in RAM in
-one piece, so image offset = PA - load address, whatever the VA is: KASLR, nVHE code at EL2, MMU off.
+An instruction is looked up by physical address first (by IPA in a VM): a kernel image lies in RAM
+in one piece, so image offset = PA - load address, whatever the VA is: KASLR, nVHE code at EL2, MMU
+off.
 Where a kernel was loaded is said by the user, follows from QEMU's boot protocol, or is found by
 comparing code pages in guest RAM with the image's bytes. Otherwise the VA is looked up.
 """
@@ -76,7 +77,7 @@ def parse_option(text: str) -> tuple[str, int | None, Path]:
         return name or "host", int(address, 16) if address is not None else None, Path(file)
     except ValueError:
         raise UsageError(
-            f"--symbols {text!r}: {address!r} is no load address; give it in hex, such as 0x80200000"
+            f"--symbols {text!r}: {address!r} is no load address; give it in hex, e.g. 0x80200000"
         ) from None
 
 

@@ -19,11 +19,14 @@ MAX_PES = 64
 
 # Options without a value; every other option takes the next word (QEMU qemu-options.hx).
 _FLAGS = frozenset(
-    """h help version S s snapshot nographic daemonize enable-kvm full-screen nodefaults no-reboot
-    no-shutdown no-user-config preconfig only-migratable semihosting singlestep mem-prealloc
-    alt-grab ctrl-grab no-quit usb no-acpi no-hpet old-param curses sdl no-fd-bootchk win2k-hack
-    portrait xen-attach xen-domid-restrict nodefconfig""".split()
-)
+    {
+        "S", "alt-grab", "ctrl-grab", "curses", "daemonize", "enable-kvm", "enable-sync-profile",
+        "full-screen", "h", "help", "jitdump", "mem-prealloc", "no-acpi", "no-hpet", "no-quit",
+        "no-reboot", "no-shutdown", "no-user-config", "nodefaults", "nographic", "old-param",
+        "only-migratable", "perfmap", "preconfig", "s", "sdl", "semihosting", "singlestep",
+        "snapshot", "usb", "version", "xen-attach", "xen-domid-restrict",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def _pes(value: str) -> int:
 def _check_program(program: str) -> None:
     name = PurePath(program).name
     match = re.match(r"qemu-(system-)?(\w+)", name)
-    if match is None or match[2] == "aarch64" and match[1]:
+    if match is None or (match[2] == "aarch64" and match[1]):
         return
     if match[1]:
         raise UsageError(

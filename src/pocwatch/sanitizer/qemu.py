@@ -59,8 +59,8 @@ def find(program: str) -> Qemu:
     version = match[1]
     if (int(match[2]), int(match[3])) < MINIMUM:
         raise MachineError(
-            f"{program}: is QEMU {version}; pocwatch needs {_dotted(MINIMUM)} or newer, whose plugins "
-            "can read registers (Debian 12: install qemu-system-arm from the backports suite)"
+            f"{program}: is QEMU {version}; pocwatch needs {_dotted(MINIMUM)} or newer, whose "
+            "plugins can read registers (Debian 12: qemu-system-arm is in the backports suite)"
         )
     if "-plugin" not in _ask(path, "--help"):
         raise MachineError(

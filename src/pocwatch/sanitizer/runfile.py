@@ -1,4 +1,4 @@
-"""The run file on the launcher's side: made and initialised here, mapped, read while QEMU runs and after."""
+"""The run file on the launcher's side: made here, mapped, read while QEMU runs and after."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class RunFile:
         return Progress(sum(header.instructions), header.n_findings)
 
     def findings(self) -> list[Finding]:
-        """Return every filled slot, oldest first. A slot half written when QEMU died is left out."""
+        """Return every filled slot, oldest first; one half written when QEMU died is left out."""
         header = self.header()
         start, size = ctypes.sizeof(RunHeader), ctypes.sizeof(Finding)
         slots = min(header.n_findings, (len(self._map) - start) // size)

@@ -52,7 +52,7 @@ def header(image: bytes) -> ImageHeader | None:
 
 
 def unpack(source: str, data: bytes) -> bytes | None:
-    """Return the plain Image in `data` (plain, gzip or EFI zboot); None if there is no such thing."""
+    """Return the plain Image in `data` (plain, gzip or EFI zboot), None if there is none."""
     if data[:2] == _GZIP:
         data = _gunzip(source, data)
     elif data[:2] == b"MZ" and data[4:8] == b"zimg":
@@ -82,7 +82,7 @@ def _unzstd(source: str, data: bytes) -> bytes:
     program = shutil.which("zstd")
     if program is None:
         raise SymbolError(
-            f"{source}: zstd-compressed; install the program `zstd`, or unpack it and give the Image"
+            f"{source}: zstd-compressed; install `zstd`, or unpack it and give the Image"
         )
     done = subprocess.run([program, "-dc"], input=data, capture_output=True, check=False)
     # zboot appends the uncompressed size, which zstd reports as trailing garbage after good output

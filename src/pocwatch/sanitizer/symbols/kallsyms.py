@@ -8,6 +8,7 @@ Layout: Linux scripts/kallsyms.c. The idea of the digit signature is vmlinux-to-
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -46,11 +47,7 @@ def _find_tokens(image: bytes) -> Iterator[_Tokens]:
         index_at = _align(end)
         index = struct.unpack_from("<256H", image, index_at)
         start = at - index[0x30]
-        if (
-            start >= 0
-            and index[0] == 0
-            and all(a < b for a, b in zip(index, index[1:], strict=False))
-        ):
+        if start >= 0 and index[0] == 0 and all(a < b for a, b in itertools.pairwise(index)):
             strings = [
                 image[start + offset : image.index(b"\0", start + offset)].decode("latin-1")
                 for offset in index
@@ -111,7 +108,7 @@ def _find_offsets(
         if at < 0 or base_at + 8 > len(image):
             continue
         offsets = struct.unpack_from(f"<{count}I", image, at)
-        rising = all(a <= b for a, b in zip(offsets, offsets[1:], strict=False))
+        rising = all(a <= b for a, b in itertools.pairwise(offsets))
         if rising and offsets[-1] > offsets[0]:
             return offsets, base_at
     return None
@@ -169,7 +166,7 @@ def _plausible(symbols: list[Symbol], start: int, image: bytes) -> bool:
     # The header's second word branches to the kernel's entry point.
     (branch,) = struct.unpack_from("<I", image, 4)
     if branch >> 26 == 0b000101 and "primary_entry" in known:
-        return known["primary_entry"] == start + 4 + ((branch & 0x3FF_FFFF) << 2)
+        return bool(known["primary_entry"] == start + 4 + ((branch & 0x3FF_FFFF) << 2))
     return True
 
 

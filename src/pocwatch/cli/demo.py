@@ -1,0 +1,156 @@
+"""`pocwatch demo`: the machine that shows what pocwatch is for, run three times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pocwatch.demo.machine import Machine
+    from pocwatch.sanitizer.findings import Report
+
+# Linux arch/arm64/mm/cache.S: what KVM's stage-2 fault path cleans a page with.
+_CLEANER = "dcache_clean_inval_poc"
+_MINIMUM_WIDTH = 120  # columns for two reports side by side
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run of the machine."""
+
+    name: str
+    title: str
+    drop: tuple[str, ...] = ()
+    weaken: tuple[str, ...] = ()
+
+
+CASES = (
+    Case("clean", "KVM as it is"),
+    Case("dropped", "without the stage-2 clean", drop=(f"dc civac@{_CLEANER}",)),
+    Case("weakened", "cleaned to the PoU only", weaken=(f"dc civac=dc cvau@{_CLEANER}",)),
+)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory for clean.json, dropped.json and weakened.json.",
+)
+@click.option("--cpu", default="cortex-a57", show_default=True, help="The emulated CPU.")
+@click.option("--smp", default=1, show_default=True, type=click.IntRange(1, 64), help="CPUs.")
+@click.option(
+    "--scenario", default="guest", show_default=True, help="`guest`, or `host`: Linux alone."
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the machine is kept between runs; default: the user's cache folder.",
+)
+@click.option("--max-findings", default=3, show_default=True, type=click.IntRange(min=0))
+def command(
+    out: Path, cpu: str, smp: int, scenario: str, cache: Path | None, max_findings: int
+) -> int:
+    """Boot Linux as a KVM host and guest, with and without KVM's cache clean.
+
+    Prepares the machine from distribution packages (once), then boots it as it is; with the
+    DC CIVAC of KVM's stage-2 fault path dropped; and with it weakened to DC CVAU. Exits with 0 if
+    that showed what it must: nothing in the first run, and in the others a guest that reads and
+    runs stale memory while its MMU is off.
+
+    \b
+    Example:
+      pocwatch demo --out results
+    """
+    from pocwatch.cli import execute
+    from pocwatch.demo import machine
+    from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, UsageError
+    from pocwatch.sanitizer.launch import Options
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be made ({error.strerror})") from None
+    prepared = machine.prepare(cache or machine.default_cache_dir(), progress=execute.note)
+    qemu_command = prepared.qemu_args(cpu=cpu, smp=smp, scenario=scenario)
+    reports: list[Report] = []
+    for case in CASES:
+        execute.note(f"--- {case.name}: {case.title}")
+        options = Options(
+            command=qemu_command,
+            symbols=_symbols(prepared),
+            drop=case.drop,
+            weaken=case.weaken,
+        )
+        json_path = out / f"{case.name}.json"
+        report = execute.run(options, json_path=json_path, max_findings=max_findings, quiet=False)
+        reports.append(report)
+        if report.machine_failed:
+            return execute.exit_code(report)
+    _show(reports)
+    missing = [
+        line
+        for case, report in zip(CASES, reports, strict=True)
+        for line in check(case, report, cpu, scenario)
+    ]
+    for line in missing:
+        execute.note(f"not as it must be: {line}")
+    return EXIT_FINDINGS if missing else EXIT_CLEAN
+
+
+def _symbols(prepared: Machine) -> tuple[str, ...]:
+    """Return the machine's kernels as `--symbols` takes them."""
+    return tuple(
+        f"{name}@{image.load_address:#x}={image.path}" for name, image in prepared.symbols.items()
+    )
+
+
+def check(case: Case, report: Report, cpu: str = "", scenario: str = "guest") -> list[str]:
+    """Return what a run should have shown and did not."""
+    if case.name == "clean" or scenario != "guest" or cpu == "max":  # FWB needs no clean
+        return [f"{case.name}: {len(report.findings)} findings"] if report.findings else []
+    seen = {f.kind for f in report.findings if f.access.vm and f.access.mmu == "off"}
+    return [
+        f"{case.name}: no {kind} in the guest while its MMU is off"
+        for kind in ("stale-read", "stale-fetch")
+        if kind not in seen
+    ]
+
+
+def _show(reports: Sequence[Report]) -> None:
+    """Print the runs next to each other, or one after the other on a narrow terminal."""
+    from rich.columns import Columns
+    from rich.console import Console, Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    console = Console()
+    panels = [
+        Panel(Text(_brief(report)), title=f"{case.name}: {case.title}", title_align="left")
+        for case, report in zip(CASES, reports, strict=True)
+    ]
+    if console.width >= _MINIMUM_WIDTH:
+        console.print(Columns(panels, equal=True, expand=True))
+    else:
+        console.print(Group(*panels))
+
+
+def _brief(report: Report, shown: int = 8) -> str:
+    from pocwatch.report import text
+
+    lines = [
+        f"{len(report.findings)} findings, {sum(s.count for s in report.suppressed)} suppressed",
+        f"{report.instructions:,} instructions",
+        *(f"{op}: {count:,}" for op, count in report.maintenance.items()),
+        *(f"rule {rule!r}: {count:,} times" for rule, count in report.dropped.items()),
+        "",
+        *(text.verdict(finding) for finding in report.findings[:shown]),
+    ]
+    if len(report.findings) > shown:
+        lines.append(f"... and {len(report.findings) - shown} more")
+    return "\n".join(lines)

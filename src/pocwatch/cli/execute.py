@@ -1,0 +1,45 @@
+"""Runs a machine for a command: progress, notes, and the report in every form asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pocwatch.cli import progress
+from pocwatch.report import json, text
+from pocwatch.sanitizer import launch
+from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_MACHINE
+from pocwatch.sanitizer.findings import Report
+
+
+def note(line: str) -> None:
+    """Say something about the run on standard error."""
+    click.echo(f"pocwatch: {line}", err=True)
+
+
+def run(
+    options: launch.Options, *, json_path: Path | None, max_findings: int | None, quiet: bool
+) -> Report:
+    """Run the machine, print and write the report. Raise RunError when it cannot even start."""
+    if json_path is not None:
+        json.check_writable(json_path)
+    plan = launch.plan(options)
+    live = progress.LiveLine(progress.wanted(quiet, plan.machine.console_on_stdio))
+    try:
+        report = launch.run(plan, (lambda _: None) if quiet else note, live.update)
+    finally:
+        live.clear()
+    click.echo(text.render(report, max_findings), err=True, nl=False)
+    if json_path is not None:
+        json.write(report, json_path)
+    if report.machine_failed:
+        click.echo(f"pocwatch: error: {report.failure}", err=True)
+    return report
+
+
+def exit_code(report: Report) -> int:
+    """Return the exit code that a run's report stands for."""
+    if report.machine_failed:
+        return EXIT_MACHINE
+    return EXIT_FINDINGS if report.findings else EXIT_CLEAN

@@ -1,0 +1,102 @@
+"""The command `pocwatch`: finds a subcommand's file; turns errors into a line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+
+import click
+
+# Command -> module under pocwatch.cli whose `command` it is, and the help in one line. Modules are
+# imported when their command is run, so that `pocwatch --help` stays quick.
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("run", "Run a QEMU command and report where it may read stale memory."),
+    "demo": ("demo", "Boot Linux as a KVM host and guest, with and without KVM's cache clean."),
+    "line": ("line", "Say which reads of one cache line may be stale."),
+    "automaton": ("automaton", "Show the line automaton of a platform."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Loads a subcommand when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"pocwatch.cli.{_COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(
+                f"there is no command {args[0]!r}; commands: {', '.join(_COMMANDS)}"
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"pocwatch {metadata.version('pocwatch')}")
+        ctx.exit()
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Find where Arm64 software can legally read stale memory.
+
+    \b
+    Examples:
+      pocwatch demo --out results
+      pocwatch run -- qemu-system-aarch64 -M virt -cpu cortex-a57 -kernel Image ...
+      pocwatch line --platform xgene-l3 'P0 st wb; P0 dc cvau; P0 dsb; P1 ld dev'
+
+    Exit codes: 0 clean, 1 findings, 2 bad input, 3 the machine failed.
+    """
+
+
+def main() -> None:
+    """Run the command line; the exit code is in the exception, or what the command returns."""
+    try:
+        result = cli.main(prog_name="pocwatch", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code if error.exit_code != 1 else 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if not isinstance(code, int):
+            raise
+        _fail(str(error), code)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    line = " ".join(message.split())
+    click.echo(f"pocwatch: error: {line}", err=True)
+    sys.exit(code)

@@ -1,0 +1,113 @@
+"""`pocwatch run`: a prefix to a QEMU command, as valgrind is to a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--platform",
+    default="auto",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="The caches: a shipped platform, a TOML file, or `auto`: what the emulated CPU says of "
+    "itself, plus an external L3.",
+)
+@click.option(
+    "--symbols",
+    multiple=True,
+    metavar="[NAME[@ADDRESS]=]FILE",
+    help="Names for code: /proc/kallsyms text, an ELF file or an arm64 kernel image. NAME is "
+    "`host` (default) or `guest`; ADDRESS, where the image lies in RAM (the guest's: IPA), is "
+    "found by itself if left out. The -kernel image is used without being named. Repeatable.",
+)
+@click.option(
+    "--drop",
+    multiple=True,
+    metavar="OP@WHERE",
+    help="Let the machine forget maintenance. OP: dc civac, ic ivau, ..., `dc *`, `*`. WHERE, the "
+    "code that issues it: SYMBOL, 0xLO-0xHI or PC:0xLO-0xHI; or the memory it is for: "
+    "IPA:0xLO-0xHI, PA:0xLO-0xHI; or `*`. LO is included, HI is not. Repeatable.",
+)
+@click.option(
+    "--weaken",
+    multiple=True,
+    metavar="OP=NEWOP@WHERE",
+    help="Let the machine do another operation instead. Repeatable.",
+)
+@click.option(
+    "--suppressions",
+    type=_PATH,
+    metavar="FILE",
+    help="Findings that were analysed and accepted (TOML), besides the shipped ones.",
+)
+@click.option("--json", "json_path", type=_PATH, metavar="FILE", help="Write the report as JSON.")
+@click.option(
+    "--max-findings",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Show at most N findings in the text; all are counted and in the JSON.",
+)
+@click.option("--unsynced", is_flag=True, help="Report fetches that lack only an ISB, too.")
+@click.option("--redundant", is_flag=True, help="Count maintenance that changed nothing.")
+@click.option("--quiet", is_flag=True, help="No progress line and no notes, only the report.")
+@click.option(
+    "--keep", type=_PATH, metavar="DIR", help="Keep the run's raw files (not RAM) in DIR."
+)
+@click.argument("qemu", nargs=-1, type=click.UNPROCESSED)
+def command(
+    platform: str,
+    symbols: tuple[str, ...],
+    drop: tuple[str, ...],
+    weaken: tuple[str, ...],
+    suppressions: Path | None,
+    json_path: Path | None,
+    max_findings: int | None,
+    unsynced: bool,
+    redundant: bool,
+    quiet: bool,
+    keep: Path | None,
+    qemu: tuple[str, ...],
+) -> int:
+    """Run a QEMU command and report where it may read stale memory.
+
+    The machine's console stays on standard input and output; the report goes to standard error.
+    QEMU 9.1 or newer, `-M virt` or `-M sbsa-ref`, a 64-bit -cpu.
+
+    \b
+    Examples:
+      pocwatch run -- qemu-system-aarch64 -M virt -cpu cortex-a57 -m 1G \\
+          -nographic -kernel Image -initrd initrd.cpio
+      pocwatch run --json report.json --symbols guest=guest/Image -- qemu-system-aarch64 ...
+      pocwatch run --drop 'dc civac@dcache_clean_inval_poc' -- qemu-system-aarch64 ...
+      pocwatch run --weaken 'dc civac=dc cvau@dcache_clean_inval_poc' -- qemu-system-aarch64 ...
+
+    Exit codes: 0 clean, 1 findings, 2 bad input, 3 the machine failed.
+    """
+    from pocwatch.cli import execute
+    from pocwatch.sanitizer.launch import Options
+
+    report = execute.run(
+        Options(
+            command=qemu,
+            platform=platform,
+            symbols=symbols,
+            drop=drop,
+            weaken=weaken,
+            suppressions=suppressions,
+            unsynced=unsynced,
+            redundant=redundant,
+            keep=keep,
+        ),
+        json_path=json_path,
+        max_findings=max_findings,
+        quiet=quiet,
+    )
+    return execute.exit_code(report)

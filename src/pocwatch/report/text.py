@@ -1,0 +1,128 @@
+"""The report as text, in the order of kernel sanitizer reports (KASAN): verdict, access, who wrote,
+what was done since, the line with carets, the rule, the repair."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from textwrap import wrap
+
+from pocwatch.report import words
+from pocwatch.sanitizer.findings import Event, Finding, Line, Report
+
+_RULER = "=" * 78
+_WIDTH = 78
+_CELL_BYTES = 8
+
+
+def render(report: Report, max_findings: int | None = None) -> str:
+    """Return the whole report."""
+    shown = report.findings if max_findings is None else report.findings[:max_findings]
+    lines: list[str] = []
+    for number, finding in enumerate(shown, 1):
+        lines += [_RULER, *_finding(finding, number), ""]
+    if shown:
+        lines += [_RULER, f"Reproduce: {shlex.join(report.command)}", ""]
+    lines += _summary(report, len(shown))
+    return "\n".join(lines) + "\n"
+
+
+def verdict(finding: Finding) -> str:
+    """Return a finding in one line."""
+    access = finding.access
+    where = access.symbol or f"{access.pc:#x}"
+    who = f"{'guest' if access.vm else 'host'}, MMU {access.mmu}"
+    times = "once" if finding.count == 1 else f"{finding.count:,} times"
+    return f"{finding.kind} in {where} ({who}), {times}"
+
+
+def _paragraph(head: str, text: str) -> list[str]:
+    indent = " " * len(head)
+    return wrap(text, _WIDTH, initial_indent=head, subsequent_indent=indent) or [head.rstrip()]
+
+
+def _finding(finding: Finding, number: int) -> Iterator[str]:
+    access = finding.access
+    yield f"pocwatch: {number}: {verdict(finding)}"
+    yield "Access:"
+    yield (
+        f"  {words.operation(access.op)} of {access.size} bytes by P{access.pe} at "
+        f"{words.world(access.el, access.vm, access.vm_id)}, {words.mmu(access.flags)}"
+    )
+    yield f"  pc {words.code_place(access.pc, access.symbol)}, instruction {access.insn:#010x}"
+    ipa = "" if access.ipa is None else f" -> IPA {access.ipa:#x}"
+    yield f"  VA {access.va:#x}{ipa} -> PA {access.pa:#x}"
+    yield from _paragraph("  ", words.attributes(access))
+    yield "Latest data written by:"
+    yield from _writer(finding.writer)
+    yield f"Maintenance of this line{' (older forgotten)' if finding.history_truncated else ''}:"
+    if not finding.maintenance:
+        since = " since that write" if finding.writer else ""
+        yield f"  none{since}"
+    for entry in finding.maintenance:
+        event = entry.event
+        place = words.code_place(event.pc, event.symbol)
+        yield f"  {event.op.spelling} by {event.agent} in {place}"
+        yield from _paragraph("    ", entry.why_not_enough)
+    yield f"Line at PA {finding.line.pa:#x}, before this access:"
+    yield from _line(finding.line)
+    yield from _paragraph("Rule: ", finding.rule)
+    if finding.repair:
+        yield from _paragraph("Repair: ", "; ".join(finding.repair))
+
+
+def _writer(event: Event | None) -> Iterator[str]:
+    if event is None:
+        yield "  nobody seen: the initial contents of RAM, or forgotten"
+        return
+    yield (
+        f"  {words.operation(event.op)} by {event.agent} at "
+        f"{words.world(event.el, event.vm, event.vm_id)} in "
+        f"{words.code_place(event.pc, event.symbol)}"
+    )
+    yield f"  {words.write_attributes(event)}"
+
+
+def _line(line: Line) -> Iterator[str]:
+    offsets = [f"+{cell * _CELL_BYTES:02x}" for cell in range(len(line.states))]
+    states = [str(state) for state in line.states]
+    width = max(len(text) for text in (*offsets, *states)) + 2
+    yield "  bytes" + "".join(text.rjust(width) for text in offsets)
+    yield "  state" + "".join(text.rjust(width) for text in states)
+    stale = line.states[line.stale_cell]
+    carets = [
+        "^" * len(text) if state == stale else ""
+        for state, text in zip(line.states, states, strict=True)
+    ]
+    yield ("       " + "".join(text.rjust(width) for text in carets)).rstrip()
+    for text in dict.fromkeys(line.state_text):
+        yield from _paragraph("  ", text)
+
+
+def _summary(report: Report, shown: int) -> Iterator[str]:
+    ended = "" if report.complete else f"  PARTIAL: {report.failure or 'the run did not end'}"
+    found = _counted(len(report.findings), "finding")
+    yield f"pocwatch: {found} on platform {report.platform}{ended}"
+    if shown < len(report.findings):
+        yield f"  {len(report.findings) - shown} more not shown (--max-findings); --json has all"
+    yield (
+        f"  {report.instructions:,} instructions, {report.accesses:,} accesses, "
+        f"{report.walks:,} walks, {sum(report.maintenance.values()):,} maintenance operations"
+    )
+    for op, count in report.maintenance.items():
+        useless = report.redundant.get(op)
+        share = f", {useless:,} redundant ({100 * useless / count:.1f} %)" if useless else ""
+        yield f"    {op:<11} {count:>14,}{share}"
+    for rule, count in report.dropped.items():
+        yield f"  rule {rule!r} applied {count:,} times"
+    for entry in report.suppressed:
+        yield from _paragraph(
+            f"  suppressed by {entry.rule!r}: ",
+            f"{_counted(entry.count, 'finding')}, seen {entry.occurrences:,} times: {entry.reason}",
+        )
+    for warning in report.warnings:
+        yield from _paragraph("  warning: ", warning)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
