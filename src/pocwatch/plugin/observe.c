@@ -1,0 +1,676 @@
+/*
+ * The QEMU side: instruments translated code and says what happens, in judge's terms.
+ *
+ * One callback per translation block stands for all its fetches: a block is straight-line code, an ISB
+ * ends it, and the architecture lets instructions be fetched early. One callback per load and per
+ * store, one per instruction of interest (decode.h). The state behind them is in regime.h.
+ *
+ * Left out: AArch32 EL1 and above, hardware updates of Access flags and dirty state (QEMU does them
+ * unseen), speculative walks. QEMU may run a block translated at one VA at another VA of the same
+ * physical page; PCs are then those of the translation.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode.h"
+#include "judge.h"
+#include "places.h"
+#include "qemu_api.h"
+#include "regime.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+PW_API int qemu_plugin_version = PW_QEMU_API_VERSION;
+
+static struct vcpu vcpus[PW_MAX_PES] __attribute__((aligned(128)));
+static _Thread_local struct vcpu *self; /* the vCPU whose thread this is */
+static unsigned dc_zva_block = 64;
+static bool debug; /* compare every translation with QEMU's; print counters at exit */
+
+/* ------------------------------------------------------------------ QEMU's registers */
+
+struct handle {
+    const char *name, *alias; /* QEMU names some EL1 registers as AArch32 does */
+    struct qemu_plugin_register *handle;
+};
+
+static struct handle sysreg_handles[PW_N_SYSREGS] = {
+    [PW_SCTLR_EL1] = {"SCTLR_EL1", "SCTLR", NULL},
+    [PW_TCR_EL1] = {"TCR_EL1", NULL, NULL},
+    [PW_TTBR0_EL1] = {"TTBR0_EL1", NULL, NULL},
+    [PW_TTBR1_EL1] = {"TTBR1_EL1", NULL, NULL},
+    [PW_MAIR_EL1] = {"MAIR_EL1", NULL, NULL},
+    [PW_VBAR_EL1] = {"VBAR_EL1", "VBAR", NULL},
+    [PW_SCTLR_EL2] = {"SCTLR_EL2", NULL, NULL},
+    [PW_TCR_EL2] = {"TCR_EL2", NULL, NULL},
+    [PW_TTBR0_EL2] = {"TTBR0_EL2", NULL, NULL},
+    [PW_TTBR1_EL2] = {"TTBR1_EL2", NULL, NULL},
+    [PW_MAIR_EL2] = {"MAIR_EL2", NULL, NULL},
+    [PW_VBAR_EL2] = {"VBAR_EL2", NULL, NULL},
+    [PW_SCTLR_EL3] = {"SCTLR_EL3", NULL, NULL},
+    [PW_TCR_EL3] = {"TCR_EL3", NULL, NULL},
+    [PW_TTBR0_EL3] = {"TTBR0_EL3", NULL, NULL},
+    [PW_MAIR_EL3] = {"MAIR_EL3", NULL, NULL},
+    [PW_VBAR_EL3] = {"VBAR_EL3", NULL, NULL},
+    [PW_HCR_EL2] = {"HCR_EL2", NULL, NULL},
+    [PW_VTCR_EL2] = {"VTCR_EL2", NULL, NULL},
+    [PW_VTTBR_EL2] = {"VTTBR_EL2", NULL, NULL},
+    [PW_SCR_EL3] = {"SCR_EL3", NULL, NULL},
+    [PW_HFGITR_EL2] = {"HFGITR_EL2", NULL, NULL},
+};
+static struct handle cpsr = {"cpsr", NULL, NULL}, pc = {"pc", NULL, NULL};
+static struct handle ctr = {"CTR_EL0", NULL, NULL}, clidr = {"CLIDR_EL1", "CLIDR", NULL};
+static struct handle midr = {"MIDR_EL1", "VPIDR_EL2", NULL}, dczid = {"DCZID_EL0", NULL, NULL};
+static struct handle mmfr0 = {"ID_AA64MMFR0_EL1", NULL, NULL};
+static struct handle mmfr1 = {"ID_AA64MMFR1_EL1", NULL, NULL};
+static struct handle mmfr2 = {"ID_AA64MMFR2_EL1", NULL, NULL};
+static struct handle general[31];
+
+static void find_register(GArray *registers, struct handle *h)
+{
+    const qemu_plugin_reg_descriptor *d = (const void *)registers->data;
+    for (unsigned pass = 0; pass < 2 && !h->handle; pass++) {
+        const char *name = pass ? h->alias : h->name;
+        for (unsigned i = 0; name && i < registers->len; i++) {
+            if (!strcmp(d[i].name, name)) {
+                h->handle = d[i].handle;
+                break;
+            }
+        }
+    }
+}
+
+static void find_registers(void)
+{
+    static char names[31][4];
+    struct handle *others[] = {&cpsr, &pc, &ctr, &clidr, &midr, &dczid, &mmfr0, &mmfr1, &mmfr2};
+    GArray *registers = qemu_plugin_get_registers();
+    for (unsigned i = 0; i < PW_N_SYSREGS; i++) {
+        find_register(registers, &sysreg_handles[i]);
+    }
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
+        find_register(registers, others[i]);
+    }
+    for (unsigned i = 0; i < 31; i++) {
+        snprintf(names[i], sizeof names[i], "x%u", i);
+        general[i].name = names[i];
+        find_register(registers, &general[i]);
+    }
+    g_array_free(registers, 1);
+}
+
+static uint64_t read_handle(const struct handle *h)
+{
+    static _Thread_local GByteArray *buffer;
+    uint64_t value = 0;
+    if (!h->handle) {
+        return 0;
+    }
+    if (!buffer) {
+        buffer = g_byte_array_new();
+    }
+    g_byte_array_set_size(buffer, 0);
+    qemu_plugin_read_register(h->handle, buffer);
+    memcpy(&value, buffer->data, buffer->len < 8 ? buffer->len : 8);
+    return value;
+}
+
+uint64_t pw_read_sysreg(unsigned reg)
+{
+    return read_handle(&sysreg_handles[reg]);
+}
+
+static uint64_t read_general(unsigned rt)
+{
+    return rt == 31 ? 0 : read_handle(&general[rt]);
+}
+
+/* ------------------------------------------------------------------ counters */
+
+static void publish(const struct vcpu *v)
+{
+    struct pw_runheader *h = pw_run_header();
+    if (h) {
+        h->instructions[v->cpu.pe] = v->instructions;
+        h->accesses[v->cpu.pe] = v->accesses;
+        h->fetches[v->cpu.pe] = v->fetches;
+        h->walks[v->cpu.pe] = v->walks;
+    }
+}
+
+static void fatal(const char *message)
+{
+    struct pw_runheader *h = pw_run_header();
+    if (h) {
+        snprintf(h->error, sizeof h->error, "%s", message);
+    }
+    fprintf(stderr, "pocwatch: %s\n", message);
+    exit(1);
+}
+
+static void set_midr(uint64_t value)
+{
+    pw_run_header()->midr = value;
+    /* QEMU does not show DCZID_EL0: 64 bytes but for `max` and A64FX, until the guest reads it. */
+    unsigned part = value >> 4 & 0xfff, implementer = value >> 24 & 0xff;
+    dc_zva_block = implementer == 0 && part == 0x051       ? 512
+                   : implementer == 0x46 && part == 0x001 ? 256
+                                                          : 64;
+}
+
+static void set_dczid(uint64_t value)
+{
+    dc_zva_block = 4u << (value & 15);
+}
+
+/* ------------------------------------------------------------------ data accesses */
+
+static unsigned access_shift(struct place *p, qemu_plugin_meminfo_t info)
+{
+    uint64_t memo = atomic_load_explicit(&p->size_memo, memory_order_relaxed);
+    if (likely(memo >> 8 == info)) {
+        return memo & 0xff;
+    }
+    unsigned shift = qemu_plugin_mem_size_shift(info);
+    atomic_store_explicit(&p->size_memo, (uint64_t)info << 8 | shift, memory_order_relaxed);
+    return shift;
+}
+
+/* Our PA against QEMU's for an access that QEMU has just made. */
+static void check_pa(struct vcpu *v, const struct place *p, qemu_plugin_meminfo_t info, uint64_t va,
+                     const struct entry *e)
+{
+    struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, va);
+    if (!hw || qemu_plugin_hwaddr_is_io(hw)) {
+        return;
+    }
+    uint64_t pa = qemu_plugin_hwaddr_phys_addr(hw);
+    if (e && !((e->page.pa ^ pa) & PW_PAGE_MASK)) {
+        return;
+    }
+    if (v->mismatches++ < 10 && debug) {
+        struct pw_translation t;
+        pw_probe(v, va, 0, &t);
+        fprintf(stderr,
+                "pocwatch: PE%u EL%u pc %#" PRIx64 " va %#" PRIx64 ": QEMU's pa %#" PRIx64
+                ", ours %#" PRIx64 ", a new walk's %#" PRIx64 " fault %u at stage %u level %d\n",
+                v->cpu.pe, p->site.el, p->site.pc, va, pa, e ? e->page.pa : 0, t.pa, t.fault,
+                t.fault_stage, t.fault_level);
+    }
+}
+
+static void __attribute__((noinline)) access_slow(struct vcpu *v, struct place *p,
+                                                  qemu_plugin_meminfo_t info, uint64_t va,
+                                                  unsigned size, unsigned op)
+{
+    unsigned left = (unsigned)(PW_PAGE - va % PW_PAGE);
+    unsigned n = size < left ? size : left;
+    struct entry *e = data_entry(v, va);
+    if (e->tag != data_tag(v, va)) {
+        e = pw_data_miss(v, &p->site, va);
+        check_pa(v, p, info, va, e);
+    } else if (debug) {
+        check_pa(v, p, info, va, e);
+    }
+    if (e && e->page.in_ram) {
+        pw_data(&v->cpu, &p->site, &e->page, va, n, op);
+    }
+    if (n < size) {
+        va += n;
+        e = find_data(v, &p->site, va);
+        if (e && e->page.in_ram) {
+            pw_data(&v->cpu, &p->site, &e->page, va, size - n, op);
+        }
+    }
+}
+
+static inline void access(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata,
+                          unsigned op)
+{
+    struct vcpu *v = &vcpus[index];
+    struct place *p = userdata;
+    unsigned size = 1u << access_shift(p, info);
+    struct entry *e = data_entry(v, va);
+    v->accesses++;
+    if (likely(e->tag == data_tag(v, va) && va % PW_PAGE + size <= PW_PAGE)) {
+        if (likely(e->page.in_ram)) {
+            pw_data(&v->cpu, &p->site, &e->page, va, size, op);
+        }
+        return;
+    }
+    access_slow(v, p, info, va, size, op);
+}
+
+static void on_load(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
+{
+    access(index, info, va, userdata, PW_OP_LD);
+}
+
+static void on_store(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
+{
+    access(index, info, va, userdata, PW_OP_ST);
+}
+
+static void on_load_debug(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
+{
+    vcpus[index].accesses++;
+    access_slow(&vcpus[index], userdata, info, va, 1u << qemu_plugin_mem_size_shift(info), PW_OP_LD);
+}
+
+static void on_store_debug(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
+{
+    vcpus[index].accesses++;
+    access_slow(&vcpus[index], userdata, info, va, 1u << qemu_plugin_mem_size_shift(info), PW_OP_ST);
+}
+
+/* ------------------------------------------------------------------ fetches */
+
+/* Where the PE really is: a block may run at another VA than it was translated at. */
+static struct entry *__attribute__((noinline)) fetch_miss(struct vcpu *v, const struct block *b)
+{
+    return pw_fetch_miss(v, b->lines[0].site, read_handle(&pc), b->pa);
+}
+
+static void __attribute__((noinline)) change(struct vcpu *v, const struct block *b)
+{
+    unsigned before = (unsigned)v->el;
+    pw_vcpu_sync(v, b->el);
+    /* Exception entry is a context synchronisation event; ERET is seen as an instruction. */
+    if (b->el > before && v->up) {
+        pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
+    }
+    v->up = true;
+}
+
+static void on_block(unsigned index, void *userdata)
+{
+    struct vcpu *v = &vcpus[index];
+    const struct block *b = userdata;
+    unsigned before = (unsigned)v->el;
+    if (unlikely(atomic_load_explicit(&v->attention, memory_order_relaxed) | (b->el ^ before))) {
+        change(v, b);
+    }
+    if (unlikely(b->vector_aligned) && before == b->el &&
+        (b->va & ~UINT64_C(0x7ff)) == v->vbar[b->el]) { /* an exception taken to the same EL */
+        pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
+    }
+    v->instructions += b->n;
+    if (unlikely((++v->blocks & 0xfff) == 0)) {
+        publish(v);
+    }
+    if (b->pa == PW_NO_ADDRESS) {
+        v->cpu.fetch_ipa = PW_NO_ADDRESS;
+        return;
+    }
+    struct entry *e = fetch_entry(v, b->pa);
+    if (unlikely(e->tag != fetch_tag(v, b->pa)) && !(e = fetch_miss(v, b))) {
+        v->cpu.fetch_ipa = PW_NO_ADDRESS;
+        return;
+    }
+    v->cpu.fetch_ipa = e->page.ipa;
+    v->fetches += b->n_lines;
+    for (unsigned i = 0; i < b->n_lines; i++) {
+        pw_fetch(&v->cpu, b->lines[i].site, &e->page, b->lines[i].va, b->lines[i].n);
+    }
+}
+
+/* ------------------------------------------------------------------ system instructions */
+
+static void flush_others(const struct vcpu *v)
+{
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        if (&vcpus[i] != v && vcpus[i].fetch) {
+            atomic_fetch_or_explicit(&vcpus[i].attention, ATTENTION_FLUSH, memory_order_release);
+        }
+    }
+}
+
+static uint64_t effective_hfgitr(const struct vcpu *v)
+{
+    bool fgt = v->regs.id_aa64mmfr0 >> 56 & 15;
+    bool enabled = !v->regs.has_el3 || (v->regs.scr_el3 >> 27 & 1);
+    return fgt && enabled && v->regs.has_el2 ? v->hfgitr : 0;
+}
+
+/* Whether an operation on `va` passes the permission checks (fact C8). */
+static bool permitted(struct vcpu *v, uint64_t va, unsigned op)
+{
+    struct pw_translation t;
+    unsigned need = op == PW_OP_DC_IVAC || op == PW_OP_DC_ZVA ? PW_PERM_W
+                    : v->el == 0                              ? PW_PERM_R
+                                                              : 0;
+    return !need || (pw_probe(v, va, 0, &t) == PW_FAULT_NONE && (t.perm & need));
+}
+
+static void maintain(struct vcpu *v, const struct place *p)
+{
+    enum { SWIO = 1, FB = 9 };
+    unsigned op = p->insn.op, flags = 0;
+    uint64_t hcr = pw_hcr_effective(&v->regs);
+    bool upgrade = v->el == 1 && pw_stage2_on(&v->regs);
+    if (pw_trapped(&p->insn, &v->regs, effective_hfgitr(v))) {
+        return;
+    }
+    if (p->insn.class_ == PW_CLASS_IC_ALL) {
+        pw_ic(&v->cpu, &p->site, NULL, 0, op, p->insn.all_pes || (v->el == 1 && (hcr >> FB & 1)));
+        return;
+    }
+    uint64_t va = read_general(p->insn.rt);
+    if (p->insn.class_ == PW_CLASS_DC_SW) {
+        if (op == PW_OP_DC_ISW && v->el == 1 && (upgrade || (hcr >> SWIO & 1))) {
+            op = PW_OP_DC_CISW;
+            flags = PW_FLAG_UPGRADED;
+        }
+        pw_dc(&v->cpu, &p->site, NULL, va, op, flags);
+        return;
+    }
+    const struct entry *e = find_data(v, &p->site, va);
+    if (!e || !e->page.in_ram || !permitted(v, va, op)) {
+        return;
+    }
+    switch (p->insn.class_) {
+    case PW_CLASS_DC_ZVA:
+        if (e->page.kind != PW_KIND_DEV) { /* faults on Device memory */
+            unsigned block = dc_zva_block;
+            pw_zva(&v->cpu, &p->site, &e->page, va & ~(uint64_t)(block - 1), block);
+        }
+        break;
+    case PW_CLASS_IC_VA:
+        pw_ic(&v->cpu, &p->site, &e->page, va, op, true);
+        break;
+    default:
+        if (op == PW_OP_DC_IVAC && upgrade) {
+            op = PW_OP_DC_CIVAC;
+            flags = PW_FLAG_UPGRADED;
+        }
+        pw_dc(&v->cpu, &p->site, &e->page, va, op, flags);
+    }
+}
+
+static void on_system(unsigned index, void *userdata)
+{
+    struct vcpu *v = &vcpus[index];
+    const struct place *p = userdata;
+    switch (p->insn.class_) {
+    case PW_CLASS_MSR:
+        pw_vcpu_msr(v, &p->insn);
+        break;
+    case PW_CLASS_TLBI:
+        pw_vcpu_flush(v);
+        if (p->insn.all_pes || (pw_hcr_effective(&v->regs) >> 9 & 1)) {
+            flush_others(v);
+        }
+        break;
+    case PW_CLASS_BARRIER:
+        /* Only barriers on loads and stores both order and complete maintenance (fact C9). Any
+         * shareability domain will do: the PE's own operations complete even for NSH. */
+        if (p->insn.full) {
+            pw_barrier(&v->cpu, &p->site, p->insn.op);
+        }
+        break;
+    case PW_CLASS_ERET:
+        pw_barrier(&v->cpu, &p->site, PW_OP_ISB);
+        break;
+    default:
+        maintain(v, p);
+    }
+}
+
+/* The instruction after an MRS of a constant that QEMU does not show otherwise. */
+static void on_identification(unsigned index, void *userdata)
+{
+    const struct place *p = userdata;
+    (void)index;
+    uint64_t value = read_general(p->insn.rt);
+    if (p->insn.sysreg == PW_DCZID_EL0) {
+        set_dczid(value);
+    } else if (!pw_run_header()->midr) {
+        set_midr(value);
+    }
+}
+
+/* ------------------------------------------------------------------ translation */
+
+static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarch64)
+{
+    if (!aarch64 || pw_may_access(p->site.insn)) {
+        qemu_plugin_register_vcpu_mem_cb(insn, debug ? on_load_debug : on_load,
+                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, p);
+        qemu_plugin_register_vcpu_mem_cb(insn, debug ? on_store_debug : on_store,
+                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, p);
+    }
+    if (aarch64 && p->insn.class_ != PW_CLASS_NONE && p->insn.class_ != PW_CLASS_MRS) {
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_system, QEMU_PLUGIN_CB_R_REGS, p);
+    }
+}
+
+static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+    enum { MAX_LINES = 520 };
+    struct { struct block b; struct line lines[MAX_LINES]; } made;
+    struct block *b = &made.b;
+    struct vcpu *v = self;
+    struct pw_translation t;
+    size_t n = qemu_plugin_tb_n_insns(tb);
+    uint64_t state = read_handle(&cpsr);
+    bool aarch64 = !(state >> 4 & 1);
+    unsigned el = aarch64 ? state >> 2 & 3 : (state & 15) != 0;
+    struct place *mrs = NULL;
+    (void)id;
+    if (!v || !n) {
+        return;
+    }
+    if (atomic_load_explicit(&v->attention, memory_order_relaxed)) {
+        pw_vcpu_sync(v, (unsigned)v->el);
+    }
+    v->regs.el = el; /* for the probe only: the block's own callback is to see the change of EL */
+    memset(b, 0, sizeof *b);
+    b->va = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
+    b->pa = PW_NO_ADDRESS;
+    if (pw_probe(v, b->va, 1, &t) == PW_FAULT_NONE && pw_ram(t.pa & PW_PAGE_MASK, PW_PAGE)) {
+        b->pa = t.pa;
+    }
+    v->regs.el = v->el;
+    b->n = (uint32_t)n;
+    b->el = (uint8_t)el;
+    b->vector_aligned = el && b->va % 0x80 == 0;
+    for (size_t i = 0; i < n; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        uint64_t va = qemu_plugin_insn_vaddr(insn);
+        uint32_t encoding = 0;
+        qemu_plugin_insn_data(insn, &encoding, sizeof encoding);
+        uint64_t pa = b->pa == PW_NO_ADDRESS ? b->pa : b->pa + (va - b->va);
+        struct place *p = place_intern(va, pa, encoding, el);
+        struct line *l = b->n_lines ? &made.lines[b->n_lines - 1] : NULL;
+        if (mrs) {
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_identification, QEMU_PLUGIN_CB_R_REGS,
+                                                   mrs);
+        }
+        mrs = aarch64 && p->insn.class_ == PW_CLASS_MRS ? p : NULL;
+        instrument(insn, p, aarch64);
+        if (l && !((l->va ^ va) & ~UINT64_C(63))) {
+            l->n++;
+        } else if (b->n_lines < MAX_LINES) {
+            made.lines[b->n_lines++] = (struct line){.site = &p->site, .va = va, .n = 1};
+        }
+    }
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_R_REGS,
+                                         (void *)block_intern(b));
+}
+
+/* ------------------------------------------------------------------ life */
+
+static void on_vcpu_init(qemu_plugin_id_t id, unsigned index)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    (void)id;
+    if (index >= PW_MAX_PES) {
+        fatal("more vCPUs than pocwatch watches (64)");
+    }
+    pthread_mutex_lock(&lock);
+    struct vcpu *v = &vcpus[index];
+    struct pw_runheader *h = pw_run_header();
+    if (self && self != v) {
+        fatal("several vCPUs on one thread: start QEMU with -accel tcg,thread=multi");
+    }
+    if (!cpsr.handle) {
+        find_registers();
+        h->ctr = read_handle(&ctr);
+        h->clidr = read_handle(&clidr);
+        set_midr(read_handle(&midr));
+        if (dczid.handle) {
+            set_dczid(read_handle(&dczid));
+        }
+    }
+    if (!v->fetch && !pw_vcpu_init(v, index)) {
+        fatal("out of memory");
+    }
+    self = v;
+    v->regs.has_el2 = sysreg_handles[PW_HCR_EL2].handle != NULL;
+    v->regs.has_el3 = sysreg_handles[PW_SCR_EL3].handle != NULL;
+    v->regs.id_aa64mmfr0 = read_handle(&mmfr0);
+    v->regs.id_aa64mmfr1 = read_handle(&mmfr1);
+    v->regs.id_aa64mmfr2 = read_handle(&mmfr2);
+    atomic_store(&v->attention, ATTENTION_RESET);
+    pw_vcpu_sync(v, read_handle(&cpsr) >> 2 & 3);
+    h->started = 1;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A halted vCPU may have been reset (PSCI CPU_ON, system reset): no MSR tells. */
+static void on_vcpu_resume(qemu_plugin_id_t id, unsigned index)
+{
+    (void)id;
+    if (index < PW_MAX_PES && vcpus[index].fetch) {
+        atomic_fetch_or(&vcpus[index].attention, ATTENTION_RESET | ATTENTION_FLUSH);
+    }
+}
+
+static void print_counters(const struct vcpu *v)
+{
+    fprintf(stderr,
+            "pocwatch: PE%u: %" PRIu64 " instructions, %" PRIu64 " blocks, %" PRIu64 " accesses, %"
+            PRIu64 " fetches, %" PRIu64 " walks, %" PRIu64 " misses, %" PRIu64 " faults, %" PRIu64
+            " mismatches, %" PRIu64 " flushes, %" PRIu64 " selections, %" PRIu64 " register reads\n",
+            v->cpu.pe, v->instructions, v->blocks, v->accesses, v->fetches, v->walks, v->misses,
+            v->faults, v->mismatches, v->flushes, v->selections, v->register_reads);
+}
+
+static void on_exit_cb(qemu_plugin_id_t id, void *userdata)
+{
+    (void)id;
+    (void)userdata;
+    bool print = debug || getenv("POCWATCH_COUNTERS");
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        if (vcpus[i].fetch) {
+            publish(&vcpus[i]);
+            if (print) {
+                print_counters(&vcpus[i]);
+            }
+        }
+    }
+    struct pw_runheader *h = pw_run_header();
+    if (h) {
+        h->finished = 1;
+    }
+    pw_judge_close();
+}
+
+/* ------------------------------------------------------------------ install */
+
+static bool parse_switch(const char *value, bool *out)
+{
+    *out = !strcmp(value, "on");
+    return *out || !strcmp(value, "off");
+}
+
+static bool parse_number(const char *value, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(value, &end, 0);
+    return *value && !*end;
+}
+
+/* One `name=value`; false if the name is unknown or the value is not of its form. */
+static bool parse_argument(const char *argument, struct pw_config *config)
+{
+    const char *equals = strchr(argument, '=');
+    if (!equals) {
+        return false;
+    }
+    size_t length = (size_t)(equals - argument);
+    const char *value = equals + 1;
+#define IS(name) (length == sizeof(name) - 1 && !strncmp(argument, name, length))
+    if (IS("run")) {
+        config->run_path = value;
+    } else if (IS("ram")) {
+        config->ram_path = value;
+    } else if (IS("table")) {
+        config->table_path = value;
+    } else if (IS("rules")) {
+        config->rules_path = value;
+    } else if (IS("rambase")) {
+        return parse_number(value, &config->ram_base);
+    } else if (IS("ramsize")) {
+        return parse_number(value, &config->ram_size);
+    } else if (IS("unsynced")) {
+        return parse_switch(value, &config->report_unsynced);
+    } else if (IS("redundant")) {
+        return parse_switch(value, &config->track_redundant);
+    } else if (IS("debug")) {
+        return parse_switch(value, &debug);
+    } else {
+        return false;
+    }
+#undef IS
+    return true;
+}
+
+PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
+{
+    struct pw_config config = {0};
+    char error[256] = "";
+    if (!info->system_emulation || strcmp(info->target_name, "aarch64")) {
+        fprintf(stderr, "pocwatch: this is QEMU for %s%s: needs qemu-system-aarch64\n",
+                info->target_name, info->system_emulation ? "" : " (user mode)");
+        return 1;
+    }
+    if (info->version.cur < PW_QEMU_API_VERSION || info->version.cur >= PW_QEMU_API_TOO_NEW) {
+        fprintf(stderr, "pocwatch: this QEMU has plugin API version %d: accepted are %d to %d\n",
+                info->version.cur, PW_QEMU_API_VERSION, PW_QEMU_API_TOO_NEW - 1);
+        return 1;
+    }
+    if (info->system.smp_vcpus > PW_MAX_PES) {
+        fprintf(stderr, "pocwatch: %d vCPUs: at most %d are watched\n", info->system.smp_vcpus,
+                PW_MAX_PES);
+        return 1;
+    }
+    for (int i = 0; i < argc; i++) {
+        if (!parse_argument(argv[i], &config)) {
+            fprintf(stderr, "pocwatch: plugin was given '%s' but takes run=, ram=, rambase=, "
+                            "ramsize=, table=, rules=, unsynced=on|off, redundant=on|off, "
+                            "debug=on|off\n", argv[i]);
+            return 1;
+        }
+    }
+    if (!config.run_path || !config.ram_path || !config.table_path || !config.ram_size) {
+        fprintf(stderr, "pocwatch: plugin needs run=, ram=, rambase=, ramsize= and table=\n");
+        return 1;
+    }
+    if (!pw_judge_open(&config, error, sizeof error)) {
+        fprintf(stderr, "pocwatch: %s\n", error);
+        return 1;
+    }
+    pw_run_header()->n_pes = (uint32_t)info->system.smp_vcpus;
+    pw_run_header()->ram_base = config.ram_base;
+    pw_run_header()->ram_size = config.ram_size;
+    qemu_plugin_register_vcpu_init_cb(id, on_vcpu_init);
+    qemu_plugin_register_vcpu_resume_cb(id, on_vcpu_resume);
+    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
+    qemu_plugin_register_atexit_cb(id, on_exit_cb, NULL);
+    return 0;
+}

@@ -1,0 +1,40 @@
+/*
+ * Instructions and translation blocks as callbacks need them: made once at translation, never freed.
+ *
+ * QEMU retranslates the same code over and over (its cache is flushed and bounded); interning by
+ * content keeps memory proportional to the code executed.
+ */
+#ifndef POCWATCH_PLACES_H
+#define POCWATCH_PLACES_H
+
+#include <stdatomic.h>
+#include "decode.h"
+#include "judge.h"
+
+struct place {
+    struct pw_site site;
+    struct pw_insn insn;
+    _Atomic uint64_t size_memo; /* last meminfo << 8 | log2 of its size */
+};
+
+/* Instructions of a block that lie in one 64-byte line. */
+struct line {
+    const struct pw_site *site;
+    uint64_t va;
+    uint32_t n;
+};
+
+struct block {
+    uint64_t va, pa; /* of the first instruction; PA is PW_NO_ADDRESS outside the watched RAM */
+    uint32_t n;
+    uint8_t el;
+    uint8_t vector_aligned;
+    uint16_t n_lines;
+    struct line lines[];
+};
+
+struct place *place_intern(uint64_t pc, uint64_t pc_pa, uint32_t encoding, unsigned el);
+/* `candidate` has `n_lines` lines; returned is a block of that content, which may be an older one. */
+const struct block *block_intern(const struct block *candidate);
+
+#endif
