@@ -1,8 +1,9 @@
 """Address translation, slow and literal: stage 1 and stage 2 walks from VA to PA and attributes.
 
 The specification that the plugin's walker is tested against. Regimes EL1&0, EL2, EL2&0 and EL3.
-Left out: permissions, AArch32, Secure stage 2 tables, 128-bit descriptors, MEC and granule
-protection, E0PD, and what hardware management of the Access flag writes back.
+Left out: permissions (but for stage 2's of stage 1 walks), AArch32, Secure stage 2 tables, 128-bit
+descriptors, MEC and granule protection, E0PD, and what hardware management of the Access flag
+writes back.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Fault(enum.Enum):
     ADDRESS_SIZE = "Address size fault"
     TRANSLATION = "Translation fault"
     ACCESS_FLAG = "Access flag fault"
-    PERMISSION = "Permission fault on a stage 1 walk (HCR_EL2.PTW)"
+    PERMISSION = "stage 2 Permission fault on a stage 1 walk"
     EXTERNAL = "External abort on a translation table walk"
 
 
@@ -343,7 +344,7 @@ class _Walk:
         why = Why.S1_PAGE
         if self.purpose is at.Purpose.FETCH:
             why |= NO_REASON if icache_on else Why.I_CLEAR
-        else:
+        elif isinstance(page, at.Normal):
             why |= NO_REASON if dcache_on else Why.C_CLEAR
         return leaf.output, limited, why, byte
 
@@ -430,16 +431,17 @@ class _Walk:
         is_walk = purpose is at.Purpose.WALK
         if is_walk and isinstance(combined, at.Device) and HCR_EL2.get(hcr, "PTW"):
             raise _Abort(Fault.PERMISSION, 2, leaf.level)
+        if is_walk and not de.bits(leaf.descriptor, 6, 6):  # S2AP: no reads
+            raise _Abort(Fault.PERMISSION, 2, leaf.level)
         limited = at.stage2_limited(combined, purpose, cache_disabled=cd, icache_disabled=id_)
         why = Why.S2_ON
         if fwb:
             why |= Why.FWB
-        if isinstance(combined, at.Normal):
-            if purpose is at.Purpose.FETCH:
-                why |= Why.HCR_ID if id_ else NO_REASON
-            else:
-                why |= Why.HCR_CD if cd else NO_REASON
-        if at.cache_kind(combined) != at.cache_kind(stage1):
+        if purpose is at.Purpose.FETCH:
+            why |= Why.HCR_ID if id_ else NO_REASON
+        elif isinstance(combined, at.Normal):
+            why |= Why.HCR_CD if cd else NO_REASON
+        if at.cache_kind(limited) != at.cache_kind(stage1):
             why |= Why.S2_DECIDED
         return leaf.output, limited, mem_attr, why
 
