@@ -1,0 +1,200 @@
+"""Named cache hierarchies: TOML files of the package, or the user's own, as validated records.
+
+A platform says which caches lie between a PE and the Point of Coherency, which of them each kind of
+maintenance reaches, and what CTR_EL0 promises (IDC, DIC). Facts A6, A14, A15, C1, C2, C14.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+MAX_LEVELS = 4
+
+
+class PlatformError(ValueError):
+    """A platform that does not exist or does not make sense; the message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One data-side cache: what can reach it."""
+
+    name: str
+    by_va: bool
+    set_way: bool
+    outer: bool = False  # has a controller of its own: `outer clean|inv|flush` reaches it
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The caches from the PEs (level 0) to the Point of Coherency, and what the CPU says of itself."""
+
+    name: str
+    description: str
+    pes: int
+    levels: tuple[Level, ...]
+    first_unified: int  # index of the first level that instruction fetches see, without IDC
+    idc: bool = False
+    dic: bool = False
+    dminline_bytes: int = 64
+    stage2_forces_wb: bool = False
+    source: str = ""
+
+    @property
+    def pou(self) -> int:
+        """Index of the level at the Point of Unification: 0 with IDC (facts C14)."""
+        return 0 if self.idc else self.first_unified
+
+    def reached(self, by: str) -> tuple[int, ...]:
+        """Return the indices of the levels that `by` ("by_va", "set_way", "outer") reaches."""
+        return tuple(i for i, level in enumerate(self.levels) if getattr(level, by))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the shipped platforms, sorted."""
+    folder = resources.files(__name__)
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def load(name_or_path: str) -> Platform:
+    """Return a shipped platform by name, or the one described by a TOML file.
+
+    Raises PlatformError, naming the thing, the value and what is accepted.
+    """
+    if name_or_path in names():
+        text = (resources.files(__name__) / f"{name_or_path}.toml").read_text()
+        return parse(text, name_or_path)
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        raise PlatformError(
+            f"unknown platform {name_or_path!r}: accepted are {', '.join(names())}, "
+            "or the path of a .toml file"
+        )
+    try:
+        return parse(path.read_text(), path.stem)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PlatformError(f"platform file {name_or_path!r} cannot be read: {reason}") from None
+
+
+_KEYS: dict[str, type] = {
+    "description": str,
+    "pes": int,
+    "first_unified": str,
+    "idc": bool,
+    "dic": bool,
+    "dminline_bytes": int,
+    "stage2_forces_wb": bool,
+    "source": str,
+    "levels": list,
+}
+_LEVEL_KEYS: dict[str, type] = {"name": str, "by_va": bool, "set_way": bool, "outer": bool}
+
+
+def _checked(table: dict[str, Any], keys: dict[str, type], where: str) -> None:
+    for key, value in table.items():
+        if key not in keys:
+            raise PlatformError(f"{where}: unknown key {key!r}: accepted are {', '.join(keys)}")
+        if type(value) is not keys[key]:
+            raise PlatformError(
+                f"{where}: {key} is {value!r}: it takes a TOML {keys[key].__name__}"
+            )
+
+
+def parse(text: str, name: str) -> Platform:
+    """Return the platform that a TOML text describes. Raises PlatformError."""
+    where = f"platform {name!r}"
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlatformError(f"{where}: not TOML: {error}") from None
+    _checked(table, _KEYS, where)
+    for key in ("pes", "levels", "first_unified"):
+        if key not in table:
+            raise PlatformError(f"{where}: {key} is missing")
+    if not 1 <= table["pes"] <= 64:
+        raise PlatformError(f"{where}: pes is {table['pes']}: accepted are 1 to 64")
+    levels: list[Level] = []
+    if not 1 <= len(table["levels"]) <= MAX_LEVELS:
+        raise PlatformError(
+            f"{where}: {len(table['levels'])} levels: accepted are 1 to {MAX_LEVELS}"
+        )
+    for entry in table["levels"]:
+        if not isinstance(entry, dict):
+            raise PlatformError(f"{where}: levels must be tables ([[levels]])")
+        _checked(entry, _LEVEL_KEYS, f"{where}, levels")
+        if "name" not in entry:
+            raise PlatformError(f"{where}: a level has no name")
+        levels.append(
+            Level(
+                entry["name"],
+                entry.get("by_va", True),
+                entry.get("set_way", True),
+                entry.get("outer", False),
+            )
+        )
+    unified = [i for i, level in enumerate(levels) if level.name == table["first_unified"]]
+    if table["first_unified"] == "memory":
+        unified = [len(levels)]
+    if len(unified) != 1:
+        raise PlatformError(
+            f"{where}: first_unified is {table['first_unified']!r}: accepted is the name of one "
+            f"level ({', '.join(level.name for level in levels)}) or 'memory'"
+        )
+    if table.get("dminline_bytes", 64) not in (16, 32, 64, 128, 256):
+        raise PlatformError(
+            f"{where}: dminline_bytes is {table['dminline_bytes']}: accepted are 16, 32, 64, 128, 256"
+        )
+    return Platform(
+        name=name,
+        description=table.get("description", ""),
+        pes=table["pes"],
+        levels=tuple(levels),
+        first_unified=unified[0],
+        idc=table.get("idc", False),
+        dic=table.get("dic", False),
+        dminline_bytes=table.get("dminline_bytes", 64),
+        stage2_forces_wb=table.get("stage2_forces_wb", False),
+        source=table.get("source", ""),
+    )
+
+
+# CPU models of QEMU that have the IDC property without showing CTR_EL0.IDC: their CLIDR_EL1 has
+# LoUU == LoUIS == 0 (facts C14). Value: what CTR_EL0 and CLIDR_EL1 together promise (idc, dic).
+# Read from the emulated CPUs of QEMU 10.0; `run` checks them again in every run.
+_QEMU_CPUS: dict[str, tuple[bool, bool]] = {
+    "cortex-a35": (False, False),
+    "cortex-a53": (False, False),
+    "cortex-a55": (False, False),
+    "cortex-a57": (False, False),
+    "cortex-a72": (False, False),
+    "cortex-a76": (False, False),
+    "cortex-a710": (True, False),
+    "neoverse-n1": (True, False),
+    "neoverse-n2": (True, False),
+    "neoverse-v1": (True, False),
+    "a64fx": (False, False),
+    "max": (False, False),
+}
+
+
+def auto(cpu_model: str, pes: int) -> Platform:
+    """Return the platform of `--platform auto`: the CPU's own caches plus the thread's external L3.
+
+    A CPU model that is not known here is taken to promise nothing (no IDC, no DIC), which is the
+    careful choice for software and is compared with the registers the CPU shows during the run.
+    """
+    base = load("xgene-l3" if pes > 1 else "xgene-l3-up")
+    idc, dic = _QEMU_CPUS.get(cpu_model, (False, False))
+    return replace(
+        base,
+        name="auto",
+        description=f"{cpu_model or 'CPU'} as QEMU shows it, with an L3 outside the CPU",
+        pes=pes,
+        idc=idc,
+        dic=dic,
+    )
