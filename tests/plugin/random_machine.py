@@ -282,8 +282,8 @@ class _Builder:
         index = bits - stage.shift(start)
         stage.base = self.place(output, max(index + 3, 6 if large else 0))
         code = codes[start]
-        if self.chance(0.03):
-            code = rng.getrandbits(2)
+        if self.chance(0.3 if code == 4 else 0.03):
+            code = rng.getrandbits(2) | code & 4
         fields = {
             "T0SZ": size,
             "SL0": code & 3,
@@ -371,7 +371,8 @@ class _Builder:
             pa = self.through_stage2(where) if number == 1 else where
             entry = self.load(stage, pa)
             if entry & 1 == 0:
-                leaf = level == 3 or (stage.may_be_block(level) and self.chance(0.35))
+                block = self.chance(0.35 if stage.may_be_block(level) else 0.02)
+                leaf = level == 3 or block
                 kind = 0b11 if level == 3 or not leaf else 0b01
                 target = self.place(output_bits, shift if leaf else stage.granule)
                 attributes = self.attributes(number, stage) if leaf else 0
