@@ -48,11 +48,19 @@ class _LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"pocwatch {metadata.version('pocwatch')}")
+        try:
+            version = metadata.version("pocwatch")
+        except metadata.PackageNotFoundError:
+            version = "(not installed)"
+        click.echo(f"pocwatch {version}")
         ctx.exit()
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -61,7 +69,8 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
     callback=_print_version,
     help="Show the version and exit.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Find where Arm64 software can legally read stale memory.
 
     \b
@@ -72,15 +81,16 @@ def cli() -> None:
 
     Exit codes: 0 clean, 1 findings, 2 bad input, 3 the machine failed.
     """
+    if ctx.invoked_subcommand is None:
+        raise click.UsageError(
+            f"no command given; commands: {', '.join(_COMMANDS)} (see pocwatch --help)"
+        )
 
 
 def main() -> None:
     """Run the command line; the exit code is in the exception, or what the command returns."""
     try:
         result = cli.main(prog_name="pocwatch", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        sys.exit(2)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code if error.exit_code != 1 else 2)
     except (click.Abort, KeyboardInterrupt):

@@ -65,7 +65,7 @@ def plugin_path() -> Path:
     """Return the plugin: $POCWATCH_PLUGIN, or the installed one. Raise MachineError."""
     override = os.environ.get("POCWATCH_PLUGIN")
     name = "pocwatch_plugin.so"
-    path = Path(override) if override else Path(str(resources.files("pocwatch.plugin") / name))
+    path = Path(override) if override else Path(str(resources.files("pocwatch") / "plugin" / name))
     if not path.is_file():
         said = "POCWATCH_PLUGIN=" if override else ""
         raise MachineError(
@@ -83,7 +83,7 @@ def _platform(options: Options, machine: machines.Machine) -> Any:
             return platforms.auto(machine.cpu, machine.pes)
         return platforms.load(options.platform)
     except platforms.PlatformError as error:
-        raise UsageError(f"--platform: {error}") from None
+        raise UsageError(f"--platform: {error}, or auto") from None
 
 
 def plan(options: Options) -> Plan:

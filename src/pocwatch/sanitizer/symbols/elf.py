@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import io
 
 from elftools.common.exceptions import ELFError
@@ -27,12 +28,13 @@ def _parse(source: str, data: bytes) -> SymbolTable:
     machine = elf["e_machine"]
     if machine != _EM_AARCH64:
         raise SymbolError(f"{source}: an ELF file for {machine}; symbols must be for {_EM_AARCH64}")
-    executable = {
-        index
+    executable = {  # section -> address of its end
+        index: section["sh_addr"] + section["sh_size"]
         for index, section in enumerate(elf.iter_sections())
         if section["sh_flags"] & _SHF_EXECINSTR
     }
     symbols: list[Symbol] = []
+    labels: list[tuple[int, str, int]] = []  # assembly labels have no size: name, end of section
     base = None
     for section in elf.iter_sections():
         if not isinstance(section, SymbolTableSection):
@@ -45,9 +47,19 @@ def _parse(source: str, data: bytes) -> SymbolTable:
                 continue
             if entry.name == "_text":
                 base = entry["st_value"]
-            if where in executable:
+            if where not in executable:
+                continue
+            if entry["st_size"]:
                 code = kind != "STT_OBJECT"
                 symbols.append(Symbol(entry["st_value"], entry.name, code, entry["st_size"]))
+            else:
+                labels.append((entry["st_value"], entry.name, executable[where]))
+    starts = sorted({s.address for s in symbols} | {address for address, _, _ in labels})
+    for address, name, end in labels:
+        following = bisect.bisect_right(starts, address)
+        limit = min(end, starts[following]) if following < len(starts) else end
+        if address < limit:
+            symbols.append(Symbol(address, name, True, limit - address))
     if not symbols:
         raise SymbolError(f"{source}: the ELF file has no symbol table (stripped?)")
     return SymbolTable.of(source, symbols, base)

@@ -75,7 +75,7 @@ class SymbolTable:
     def find(self, address: int) -> tuple[Symbol, int] | None:
         """Return the symbol that `address` belongs to and the offset in it."""
         end = bisect.bisect_right(self._addresses, address)
-        if end == 0 or address == self._addresses[-1] != self._addresses[0]:
+        if end == 0:
             return None
         first = bisect.bisect_left(self._addresses, self._addresses[end - 1])
         symbol = self.symbols[first]

@@ -1,0 +1,102 @@
+"""Accepted findings: matched by patterns, with a reason, counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import raw_records as raw
+
+from pocwatch.arch.ops import Kind, Op
+from pocwatch.sanitizer.analysis import Analyst
+from pocwatch.sanitizer.errors import UsageError
+from pocwatch.sanitizer.findings import Finding
+from pocwatch.sanitizer.launch import _sort_out
+from pocwatch.sanitizer.locate import Locator, Program
+from pocwatch.sanitizer.suppressions import load, parse, shipped
+from pocwatch.sanitizer.symbols import Symbol, SymbolTable
+from pocwatch.trace.records import FindingKind, Flag
+
+GOOD = """
+[[suppress]]
+name = "fixmap"
+kind = "stale-fetch"
+pc_symbol = "__set_fixmap+0x4"
+reason = "ftrace patches it"
+"""
+
+
+def finding(flags: Flag = Flag(0)) -> Finding:
+    base = 0x8020_0000
+    table = SymbolTable.of("t", [Symbol(base - 4, "__set_fixmap"), Symbol(base + 64, "next")])
+    found = raw.finding(
+        FindingKind.STALE_FETCH,
+        raw.guest_access(Op.IF, Kind.WB),
+        history=(raw.event(6, Op.DC_CVAU, flags=flags),),
+    )
+    return Analyst(Locator([Program("guest", table)]), [], raw.PLATFORM, raw.describe).finding(
+        found
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "matches"),
+    [
+        ('pc_symbol = "__set_fixmap"', True),
+        ('pc_symbol = "__set_*"', True),
+        ('pc_symbol = "__set_fixmap+0x4"', True),
+        ('pc_symbol = "__set_fixmap+0x8"', False),
+        ('kind = "stale-*"', True),
+        ('kind = "stale-read"', False),
+        ('writer_symbol = "memcpy"', False),
+    ],
+)
+def test_patterns(line: str, matches: bool) -> None:
+    (rule,) = parse(f'[[suppress]]\nname="n"\nreason="r"\n{line}', "f")
+    assert rule.matches(finding()) is matches
+
+
+def test_suppressed_findings_are_counted() -> None:
+    kept, suppressed = _sort_out([finding(), finding()], parse(GOOD, "f"))
+    assert kept == []
+    (counted,) = suppressed
+    assert (counted.rule, counted.count, counted.occurrences) == ("fixmap", 2, 6)
+
+
+def test_what_a_drop_rule_provoked_is_never_suppressed() -> None:
+    kept, suppressed = _sort_out([finding(Flag.DROPPED)], parse(GOOD, "f"))
+    assert (len(kept), suppressed) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[suppress", "is not TOML"),
+        ("other = 1", "'other' is not understood"),
+        ("suppress = 1", "is not understood"),
+        ('[[suppress]]\nname="a"\nkind="x"', "has no reason"),
+        ('[[suppress]]\nname="a"\nkind="x"\nreason=" "', "has no reason"),
+        ('[[suppress]]\nreason="a"\nkind="x"', "has no name"),
+        ('[[suppress]]\nname="a"\nreason="b"', "would match everything"),
+        ('[[suppress]]\nname="a"\nreason="b"\nsymbol="x"', "symbol = 'x'; keys are name, reason"),
+        ("suppress = [1]", "is not a table"),
+    ],
+)
+def test_refused(text: str, says: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse(text, "file.toml")
+    assert says in str(error.value)
+    assert "--suppressions file.toml" in str(error.value)
+
+
+def test_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path / "none")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="UTF-8"):
+        load(tmp_path / "binary")
+
+
+def test_the_shipped_file_is_valid() -> None:
+    for rule in shipped():
+        assert rule.reason
