@@ -30,12 +30,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "layout.h"
 #include "uart.h"
 
-enum status { GUEST_OFF = 0, VMM_FAILED = 1, GUEST_RESET = 2, GUEST_CRASHED = 3 };
+enum status { GUEST_OFF, VMM_FAILED, GUEST_RESET, GUEST_CRASHED };
 
 struct vm {
     int kvm, fd, gic;
@@ -85,6 +86,26 @@ static int must(int result, const char *what)
     if (result < 0)
         fail("%s: %s", what, strerror(errno));
     return result;
+}
+
+/* The guest's own terminal driver ends lines with CR LF; ours must not add to that. */
+static struct termios terminal_before;
+
+static void restore_terminal(void)
+{
+    tcsetattr(STDOUT_FILENO, TCSADRAIN, &terminal_before);
+}
+
+static void pass_output_through(void)
+{
+    struct termios raw;
+
+    if (tcgetattr(STDOUT_FILENO, &terminal_before) < 0)
+        return; /* not a terminal */
+    raw = terminal_before;
+    raw.c_oflag &= ~(tcflag_t)OPOST;
+    tcsetattr(STDOUT_FILENO, TCSADRAIN, &raw);
+    atexit(restore_terminal);
 }
 
 /* Memory */
@@ -338,6 +359,7 @@ int main(int argc, char **argv)
         add_vcpu(&vm, &vcpus[i], i);
     add_gic(&vm);
     set_boot_registers(&vcpus[0]);
+    pass_output_through();
     for (unsigned i = 1; i < vm.vcpu_count; i++) {
         pthread_t thread;
         int error = pthread_create(&thread, NULL, run_vcpu, &vcpus[i]);
