@@ -95,8 +95,9 @@ def _line(line: Line) -> Iterator[str]:
         for state, text in zip(line.states, states, strict=True)
     ]
     yield ("       " + "".join(text.rjust(width) for text in carets)).rstrip()
-    for text in dict.fromkeys(line.state_text):
-        yield from _paragraph("  ", text)
+    explained = dict(zip(states, line.state_text, strict=False))
+    for state, text in explained.items():
+        yield from _paragraph(f"  {state}: ", text)
 
 
 def _summary(report: Report, shown: int) -> Iterator[str]:

@@ -7,6 +7,7 @@ its sources; a test fails while the checked-in file is stale.
 from __future__ import annotations
 
 from pocwatch.arch.ops import Kind, Op
+from pocwatch.line import table
 from pocwatch.trace import records
 
 
@@ -22,7 +23,7 @@ def c_header() -> str:
         lines.append("enum {")
         lines += [f"    PW_{prefix}_{member.name} = {member.value}," for member in members]  # type: ignore[attr-defined]
         lines.append("};")
-    return "\n".join(lines) + "\n" + records.c_declarations() + "#endif\n"
+    return "\n".join(lines) + "\n" + records.c_declarations() + table.c_declarations() + "#endif\n"
 
 
 if __name__ == "__main__":

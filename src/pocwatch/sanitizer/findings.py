@@ -128,7 +128,7 @@ class Report:
     complete: bool
     platform: str
     qemu: str
-    command: tuple[str, ...]
+    command: tuple[str, ...]  # asks for this run again
     instructions: int = 0
     accesses: int = 0
     fetches: int = 0

@@ -44,6 +44,21 @@ class Options:
     redundant: bool = False
     keep: Path | None = None
 
+    def words(self) -> list[str]:
+        """Return the command line that asks for this run again."""
+        said = ["pocwatch", "run"]
+        if self.platform != "auto":
+            said += ["--platform", self.platform]
+        for option, values in (
+            ("--symbols", self.symbols),
+            ("--drop", self.drop),
+            ("--weaken", self.weaken),
+            ("--suppressions", [str(self.suppressions)] if self.suppressions else []),
+        ):
+            said += [word for value in values for word in (option, value)]
+        said += ["--unsynced"] * self.unsynced + ["--redundant"] * self.redundant
+        return [*said, "--", *self.command]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -253,7 +268,7 @@ def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) 
         complete=failure is None and not ended.interrupted,
         platform=plan.platform.name,
         qemu=plan.qemu.version,
-        command=tuple(plan.options.command),
+        command=tuple(plan.options.words()),
         instructions=sum(header.instructions),
         accesses=sum(header.accesses),
         fetches=sum(header.fetches),

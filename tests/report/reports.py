@@ -1,0 +1,76 @@
+"""A report as `run` makes it, from raw records, for the renderers' tests."""
+
+from __future__ import annotations
+
+import raw_records as raw
+
+from pocwatch.arch.ops import Kind, Op
+from pocwatch.sanitizer.analysis import Analyst
+from pocwatch.sanitizer.findings import Finding, Report, Suppressed
+from pocwatch.sanitizer.locate import Locator, Program
+from pocwatch.sanitizer.symbols import Symbol, SymbolTable
+from pocwatch.trace.records import FindingKind, Flag
+
+DROP = "dc civac@dcache_clean_inval_poc"
+_HOST = SymbolTable.of(
+    "host",
+    [
+        Symbol(raw.HOST_PC, "dcache_clean_inval_poc"),
+        Symbol(raw.HOST_PC + 0x40, "__arch_copy_to_user"),
+        Symbol(raw.HOST_PC + 0x400, "end"),
+    ],
+)
+_GUEST = SymbolTable.of(
+    "guest", [Symbol(raw.GUEST_PC, "primary_entry"), Symbol(raw.GUEST_PC + 0x40, "next")]
+)
+
+
+def findings() -> list[Finding]:
+    writer = raw.event(5, Op.ST, pc=raw.HOST_PC + 0x1C0)
+    history = (
+        raw.event(2, Op.DC_CVAU),
+        raw.event(7, Op.DC_CIVAC, pc=raw.HOST_PC + 0x10, flags=Flag.DROPPED, rule=0),
+    )
+    locator = Locator([Program("host", _HOST), Program("guest", _GUEST)])
+    analyst = Analyst(locator, [DROP], raw.PLATFORM, raw.describe)
+    return [
+        analyst.finding(raw.finding(FindingKind.STALE_FETCH, None, writer, history)),
+        analyst.finding(
+            raw.finding(
+                FindingKind.STALE_READ,
+                raw.guest_access(Op.LD, Kind.DEV, size=8, va=raw.GUEST_PC + 0x18, pa=0x4A000018),
+                writer,
+                history,
+                cell=3,
+            )
+        ),
+    ]
+
+
+def report(**fields: object) -> Report:
+    given: dict[str, object] = {
+        "complete": True,
+        "platform": "fake-l3",
+        "qemu": "10.0.2",
+        "command": (
+            "pocwatch",
+            "run",
+            "--drop",
+            DROP,
+            "--",
+            "qemu-system-aarch64",
+            "-append",
+            "a b",
+        ),
+        "instructions": 123_456_789,
+        "accesses": 1000,
+        "fetches": 900,
+        "walks": 80,
+        "maintenance": {"dc civac": 200, "ic ivau": 4},
+        "redundant": {"dc civac": 50},
+        "dropped": {DROP: 200},
+        "findings": findings(),
+        "suppressed": [Suppressed("fixmap", 1, 9, "ftrace patches it")],
+        "warnings": ["something to know"],
+    }
+    return Report(**(given | fields))  # type: ignore[arg-type]

@@ -1,0 +1,56 @@
+"""The text report: golden files beside this test; set POCWATCH_PROMOTE=1 to accept a new text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import reports
+
+from pocwatch.report import text
+from pocwatch.sanitizer.findings import Report
+
+CASES = {
+    "findings": reports.report(),
+    "clean": reports.report(findings=[], dropped={}, redundant={}, suppressed=[], warnings=[]),
+    "partial": reports.report(complete=False, failure="QEMU was killed by SIGKILL", findings=[]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name: str) -> None:
+    golden = Path(__file__).with_name(f"{name}.golden.txt")
+    rendered = text.render(CASES[name])
+    if os.environ.get("POCWATCH_PROMOTE"):
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
+@pytest.mark.parametrize("report", CASES.values(), ids=CASES)
+def test_lines_fit_a_terminal(report: Report) -> None:
+    lines = text.render(report).splitlines()
+    assert max(len(line) for line in lines if not line.startswith("Reproduce:")) <= 100
+
+
+def test_the_order_is_that_of_kernel_sanitizers() -> None:
+    rendered = text.render(reports.report(), max_findings=1)
+    heads = ["pocwatch: 1: stale-fetch", "Access:", "Latest data written by:", "Maintenance of"]
+    heads += ["Line at PA", "Rule:", "Repair:", "Reproduce:", "pocwatch: 2 findings"]
+    places = [rendered.index(head) for head in heads]
+    assert places == sorted(places)
+
+
+def test_max_findings_hides_but_counts() -> None:
+    rendered = text.render(reports.report(), max_findings=1)
+    assert "stale-read" not in rendered
+    assert "1 more not shown" in rendered
+    assert "2 findings" in rendered
+
+
+def test_the_caret_is_under_the_stale_cell() -> None:
+    lines = text.render(reports.report()).splitlines()
+    carets = [n for n, line in enumerate(lines) if set(line.strip()) == {"^"}]
+    for number, cell in zip(carets, (0, 3), strict=True):
+        at = lines[number].rindex("^")
+        assert lines[number - 2][: at + 1].endswith(f"+{cell * 8:02x}")
