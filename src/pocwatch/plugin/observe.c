@@ -26,10 +26,17 @@
 
 PW_API int qemu_plugin_version = PW_QEMU_API_VERSION;
 
-static struct vcpu vcpus[PW_MAX_PES] __attribute__((aligned(128)));
+static struct vcpu vcpus[PW_MAX_PES];
 static _Thread_local struct vcpu *self; /* the vCPU whose thread this is */
 static unsigned dc_zva_block = 64;
 static bool debug; /* compare every translation with QEMU's; print counters at exit */
+
+static inline struct vcpu *vcpu_at(unsigned index)
+{
+    struct vcpu *v = &vcpus[index];
+    __asm__("" : "+r"(v)); /* one address, not one per member: the callbacks are hot */
+    return v;
+}
 
 /* ------------------------------------------------------------------ QEMU's registers */
 
@@ -169,19 +176,26 @@ static void set_dczid(uint64_t value)
 
 /* ------------------------------------------------------------------ data accesses */
 
-static unsigned access_shift(struct place *p, qemu_plugin_meminfo_t info)
+/* log2 of the size of an access: few values of `info` occur, so remember them. */
+static _Atomic uint64_t shift_memo[64]; /* info << 8 | shift */
+
+static unsigned __attribute__((noinline)) access_shift_slow(qemu_plugin_meminfo_t info,
+                                                            _Atomic uint64_t *memo)
 {
-    uint64_t memo = atomic_load_explicit(&p->size_memo, memory_order_relaxed);
-    if (likely(memo >> 8 == info)) {
-        return memo & 0xff;
-    }
     unsigned shift = qemu_plugin_mem_size_shift(info);
-    atomic_store_explicit(&p->size_memo, (uint64_t)info << 8 | shift, memory_order_relaxed);
+    atomic_store_explicit(memo, (uint64_t)info << 8 | shift, memory_order_relaxed);
     return shift;
 }
 
+static inline unsigned access_shift(qemu_plugin_meminfo_t info)
+{
+    _Atomic uint64_t *memo = &shift_memo[info * 0x9e3779b1u >> 26];
+    uint64_t known = atomic_load_explicit(memo, memory_order_relaxed);
+    return likely(known >> 8 == info) ? known & 0xff : access_shift_slow(info, memo);
+}
+
 /* Our PA against QEMU's for an access that QEMU has just made. */
-static void check_pa(struct vcpu *v, const struct place *p, qemu_plugin_meminfo_t info, uint64_t va,
+static void check_pa(struct vcpu *v, const struct pw_site *site, qemu_plugin_meminfo_t info, uint64_t va,
                      const struct entry *e)
 {
     struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, va);
@@ -198,32 +212,34 @@ static void check_pa(struct vcpu *v, const struct place *p, qemu_plugin_meminfo_
         fprintf(stderr,
                 "pocwatch: PE%u EL%u pc %#" PRIx64 " va %#" PRIx64 ": QEMU's pa %#" PRIx64
                 ", ours %#" PRIx64 ", a new walk's %#" PRIx64 " fault %u at stage %u level %d\n",
-                v->cpu.pe, p->site.el, p->site.pc, va, pa, e ? e->page.pa : 0, t.pa, t.fault,
+                v->cpu.pe, site->el, site->pc, va, pa, e ? e->page.pa : 0, t.pa, t.fault,
                 t.fault_stage, t.fault_level);
     }
 }
 
-static void __attribute__((noinline)) access_slow(struct vcpu *v, struct place *p,
+/* Accesses that miss, cross a page, or are not to RAM. */
+static void __attribute__((noinline)) access_slow(struct vcpu *v, const struct pw_site *site,
                                                   qemu_plugin_meminfo_t info, uint64_t va,
-                                                  unsigned size, unsigned op)
+                                                  unsigned op)
 {
+    unsigned size = 1u << qemu_plugin_mem_size_shift(info);
     unsigned left = (unsigned)(PW_PAGE - va % PW_PAGE);
     unsigned n = size < left ? size : left;
     struct entry *e = data_entry(v, va);
-    if (e->tag != data_tag(v, va)) {
-        e = pw_data_miss(v, &p->site, va);
-        check_pa(v, p, info, va, e);
+    if ((e->tag & ~(uint64_t)NOT_RAM) != data_tag(v, va)) {
+        e = pw_data_miss(v, site, va);
+        check_pa(v, site, info, va, e);
     } else if (debug) {
-        check_pa(v, p, info, va, e);
+        check_pa(v, site, info, va, e);
     }
     if (e && e->page.in_ram) {
-        pw_data(&v->cpu, &p->site, &e->page, va, n, op);
+        pw_data(&v->cpu, site, &e->page, va, n, op);
     }
     if (n < size) {
         va += n;
-        e = find_data(v, &p->site, va);
+        e = find_data(v, site, va);
         if (e && e->page.in_ram) {
-            pw_data(&v->cpu, &p->site, &e->page, va, size - n, op);
+            pw_data(&v->cpu, site, &e->page, va, size - n, op);
         }
     }
 }
@@ -231,18 +247,17 @@ static void __attribute__((noinline)) access_slow(struct vcpu *v, struct place *
 static inline void access(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata,
                           unsigned op)
 {
-    struct vcpu *v = &vcpus[index];
-    struct place *p = userdata;
-    unsigned size = 1u << access_shift(p, info);
-    struct entry *e = data_entry(v, va);
+    struct vcpu *v = vcpu_at(index);
+    const struct pw_site *site = userdata;
+    unsigned size = 1u << access_shift(info);
+    const struct entry *e = data_entry(v, va);
     v->accesses++;
-    if (likely(e->tag == data_tag(v, va) && va % PW_PAGE + size <= PW_PAGE)) {
-        if (likely(e->page.in_ram)) {
-            pw_data(&v->cpu, &p->site, &e->page, va, size, op);
-        }
-        return;
+    /* The tag of the last byte's page: differs from the entry's when the access crosses pages. */
+    if (likely(e->tag == data_tag(v, va + size - 1))) {
+        pw_data(&v->cpu, site, &e->page, va, size, op);
+    } else {
+        access_slow(v, site, info, va, op);
     }
-    access_slow(v, p, info, va, size, op);
 }
 
 static void on_load(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
@@ -258,73 +273,137 @@ static void on_store(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, vo
 static void on_load_debug(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
 {
     vcpus[index].accesses++;
-    access_slow(&vcpus[index], userdata, info, va, 1u << qemu_plugin_mem_size_shift(info), PW_OP_LD);
+    access_slow(&vcpus[index], userdata, info, va, PW_OP_LD);
 }
 
 static void on_store_debug(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
 {
     vcpus[index].accesses++;
-    access_slow(&vcpus[index], userdata, info, va, 1u << qemu_plugin_mem_size_shift(info), PW_OP_ST);
+    access_slow(&vcpus[index], userdata, info, va, PW_OP_ST);
 }
 
 /* ------------------------------------------------------------------ fetches */
 
-/* Where the PE really is: a block may run at another VA than it was translated at. */
-static struct entry *__attribute__((noinline)) fetch_miss(struct vcpu *v, const struct block *b)
+/* Move the counts of the last blocks to the totals, now and then out to the run file. */
+static void __attribute__((noinline)) drain(struct vcpu *v)
 {
+    v->instructions += (uint32_t)v->pending;
+    v->fetches += v->pending >> 32;
+    v->pending = 0;
+    publish(v);
+}
+
+/* Anything but a hit: EL or registers changed, a TLBI, a page not yet walked. */
+static struct entry *__attribute__((noinline)) block_slow(struct vcpu *v, const struct block *b)
+{
+    unsigned before = (unsigned)v->el;
+    if (before != b->el || atomic_load(&v->attention) || !atomic_load(&v->fetch_id)) {
+        pw_vcpu_sync(v, b->el);
+        /* Exception entry is a context synchronisation event; ERET is seen as an instruction. */
+        if (b->el > before && v->up) {
+            pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
+        }
+        v->up = true;
+    }
+    if (b->pa == PW_NO_ADDRESS) {
+        return NULL;
+    }
+    struct entry *e = fetch_entry(v, b->tag);
+    if (e->tag == (b->tag | atomic_load(&v->fetch_id))) {
+        return e;
+    }
+    /* Where the PE really is: a block may run at another VA than it was translated at. */
     return pw_fetch_miss(v, b->lines[0].site, read_handle(&pc), b->pa);
 }
 
-static void __attribute__((noinline)) change(struct vcpu *v, const struct block *b)
+static void fetch_lines(struct vcpu *v, const struct block *b, const struct pw_page *page)
 {
-    unsigned before = (unsigned)v->el;
-    pw_vcpu_sync(v, b->el);
-    /* Exception entry is a context synchronisation event; ERET is seen as an instruction. */
-    if (b->el > before && v->up) {
-        pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
+    const struct line *l = b->lines, *end = l + b->n_lines;
+    v->cpu.fetch_ipa = page->ipa;
+    do {
+        pw_fetch(&v->cpu, l->site, page, l->va, l->n);
+    } while (++l < end);
+}
+
+static void __attribute__((noinline)) run_block_slow(struct vcpu *v, const struct block *b)
+{
+    drain(v);
+    const struct entry *e = block_slow(v, b);
+    if (e) {
+        fetch_lines(v, b, &e->page);
+    } else {
+        v->cpu.fetch_ipa = PW_NO_ADDRESS;
     }
-    v->up = true;
+}
+
+/* Count, and find the block's page; NULL when the slow path has done all that was to do. */
+static inline const struct entry *enter_block(struct vcpu *v, const struct block *b)
+{
+    const struct entry *e = fetch_entry(v, b->tag);
+    v->pending += b->counts;
+    uint64_t id = atomic_load_explicit(&v->fetch_id, memory_order_relaxed);
+    if (unlikely((e->tag ^ (b->tag | id)) | (v->pending & 0x10000))) {
+        run_block_slow(v, b);
+        return NULL;
+    }
+    return e;
 }
 
 static void on_block(unsigned index, void *userdata)
 {
-    struct vcpu *v = &vcpus[index];
+    struct vcpu *v = vcpu_at(index);
     const struct block *b = userdata;
-    unsigned before = (unsigned)v->el;
-    if (unlikely(atomic_load_explicit(&v->attention, memory_order_relaxed) | (b->el ^ before))) {
-        change(v, b);
+    const struct entry *e = enter_block(v, b);
+    if (likely(e)) {
+        v->cpu.fetch_ipa = e->page.ipa;
+        pw_fetch(&v->cpu, b->lines[0].site, &e->page, b->lines[0].va, b->lines[0].n);
     }
-    if (unlikely(b->vector_aligned) && before == b->el &&
-        (b->va & ~UINT64_C(0x7ff)) == v->vbar[b->el]) { /* an exception taken to the same EL */
+}
+
+/* A block of several lines. */
+static void on_long_block(unsigned index, void *userdata)
+{
+    struct vcpu *v = vcpu_at(index);
+    const struct block *b = userdata;
+    const struct entry *e = enter_block(v, b);
+    if (likely(e)) {
+        fetch_lines(v, b, &e->page);
+    }
+}
+
+/* A block that may be an exception vector; an exception taken to the same EL shows only here. */
+static void on_vector_block(unsigned index, void *userdata)
+{
+    struct vcpu *v = vcpu_at(index);
+    const struct block *b = userdata;
+    if (v->el == b->el && (b->va & ~UINT64_C(0x7ff)) == v->vbar[b->el]) {
         pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
     }
-    v->instructions += b->n;
-    if (unlikely((++v->blocks & 0xfff) == 0)) {
-        publish(v);
+    on_long_block(index, userdata);
+}
+
+/* A block outside the watched RAM. */
+static void on_other_block(unsigned index, void *userdata)
+{
+    struct vcpu *v = &vcpus[index];
+    const struct block *b = userdata;
+    v->pending += (uint32_t)b->counts;
+    if (unlikely(v->pending & 0x10000)) {
+        drain(v);
     }
-    if (b->pa == PW_NO_ADDRESS) {
-        v->cpu.fetch_ipa = PW_NO_ADDRESS;
-        return;
+    if (unlikely(b->el != v->el || !atomic_load_explicit(&v->fetch_id, memory_order_relaxed))) {
+        block_slow(v, b);
     }
-    struct entry *e = fetch_entry(v, b->pa);
-    if (unlikely(e->tag != fetch_tag(v, b->pa)) && !(e = fetch_miss(v, b))) {
-        v->cpu.fetch_ipa = PW_NO_ADDRESS;
-        return;
-    }
-    v->cpu.fetch_ipa = e->page.ipa;
-    v->fetches += b->n_lines;
-    for (unsigned i = 0; i < b->n_lines; i++) {
-        pw_fetch(&v->cpu, b->lines[i].site, &e->page, b->lines[i].va, b->lines[i].n);
-    }
+    v->cpu.fetch_ipa = PW_NO_ADDRESS;
 }
 
 /* ------------------------------------------------------------------ system instructions */
 
-static void flush_others(const struct vcpu *v)
+static void flush_others(const struct vcpu *v, unsigned halves)
 {
-    for (unsigned i = 0; i < PW_MAX_PES; i++) {
-        if (&vcpus[i] != v && vcpus[i].fetch) {
-            atomic_fetch_or_explicit(&vcpus[i].attention, ATTENTION_FLUSH, memory_order_release);
+    for (unsigned i = 0; halves && i < PW_MAX_PES; i++) {
+        if (&vcpus[i] != v && vcpus[i].present) {
+            pw_vcpu_attend(&vcpus[i], halves);
         }
     }
 }
@@ -391,6 +470,19 @@ static void maintain(struct vcpu *v, const struct place *p)
     }
 }
 
+/* Which halves of the address space a TLBI may concern. */
+static unsigned tlbi_halves(const struct vcpu *v, const struct pw_insn *insn)
+{
+    switch (insn->tlbi) {
+    case PW_TLBI_VA:
+        return 1u << (read_general(insn->rt) >> 43 & 1);
+    case PW_TLBI_ASID:
+        return v->high_not_global ? 3 : 1;
+    default:
+        return 3;
+    }
+}
+
 static void on_system(unsigned index, void *userdata)
 {
     struct vcpu *v = &vcpus[index];
@@ -400,19 +492,21 @@ static void on_system(unsigned index, void *userdata)
         pw_vcpu_msr(v, &p->insn);
         break;
     case PW_CLASS_TLBI:
-        pw_vcpu_flush(v);
-        if (p->insn.all_pes || (pw_hcr_effective(&v->regs) >> 9 & 1)) {
-            flush_others(v);
-        }
+        pw_vcpu_tlbi(v, tlbi_halves(v, &p->insn),
+                     p->insn.all_pes || (pw_hcr_effective(&v->regs) >> 9 & 1));
         break;
     case PW_CLASS_BARRIER:
         /* Only barriers on loads and stores both order and complete maintenance (fact C9). Any
          * shareability domain will do: the PE's own operations complete even for NSH. */
+        if (p->insn.op == PW_OP_DSB) {
+            flush_others(v, pw_vcpu_complete(v));
+        }
         if (p->insn.full) {
             pw_barrier(&v->cpu, &p->site, p->insn.op);
         }
         break;
     case PW_CLASS_ERET:
+        flush_others(v, pw_vcpu_complete(v)); /* in case a DSB was forgotten: QEMU needs none */
         pw_barrier(&v->cpu, &p->site, PW_OP_ISB);
         break;
     default:
@@ -439,9 +533,9 @@ static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarc
 {
     if (!aarch64 || pw_may_access(p->site.insn)) {
         qemu_plugin_register_vcpu_mem_cb(insn, debug ? on_load_debug : on_load,
-                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, p);
+                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, &p->site);
         qemu_plugin_register_vcpu_mem_cb(insn, debug ? on_store_debug : on_store,
-                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, p);
+                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, &p->site);
     }
     if (aarch64 && p->insn.class_ != PW_CLASS_NONE && p->insn.class_ != PW_CLASS_MRS) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_system, QEMU_PLUGIN_CB_R_REGS, p);
@@ -475,9 +569,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         b->pa = t.pa;
     }
     v->regs.el = v->el;
-    b->n = (uint32_t)n;
-    b->el = (uint8_t)el;
-    b->vector_aligned = el && b->va % 0x80 == 0;
+    b->tag = fetch_tag(b->pa, el);
+    b->el = el;
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t va = qemu_plugin_insn_vaddr(insn);
@@ -498,8 +591,13 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
             made.lines[b->n_lines++] = (struct line){.site = &p->site, .va = va, .n = 1};
         }
     }
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_R_REGS,
-                                         (void *)block_intern(b));
+    b->counts = (uint64_t)b->n_lines << 32 | n;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb,
+                                         b->pa == PW_NO_ADDRESS     ? on_other_block
+                                         : el && b->va % 0x80 == 0 ? on_vector_block
+                                         : b->n_lines > 1          ? on_long_block
+                                                                   : on_block,
+                                         QEMU_PLUGIN_CB_R_REGS, (void *)block_intern(b));
 }
 
 /* ------------------------------------------------------------------ life */
@@ -526,8 +624,8 @@ static void on_vcpu_init(qemu_plugin_id_t id, unsigned index)
             set_dczid(read_handle(&dczid));
         }
     }
-    if (!v->fetch && !pw_vcpu_init(v, index)) {
-        fatal("out of memory");
+    if (!v->present) {
+        pw_vcpu_init(v, index);
     }
     self = v;
     v->regs.has_el2 = sysreg_handles[PW_HCR_EL2].handle != NULL;
@@ -535,7 +633,7 @@ static void on_vcpu_init(qemu_plugin_id_t id, unsigned index)
     v->regs.id_aa64mmfr0 = read_handle(&mmfr0);
     v->regs.id_aa64mmfr1 = read_handle(&mmfr1);
     v->regs.id_aa64mmfr2 = read_handle(&mmfr2);
-    atomic_store(&v->attention, ATTENTION_RESET);
+    pw_vcpu_attend(v, ATTENTION_RESET);
     pw_vcpu_sync(v, read_handle(&cpsr) >> 2 & 3);
     h->started = 1;
     pthread_mutex_unlock(&lock);
@@ -545,18 +643,18 @@ static void on_vcpu_init(qemu_plugin_id_t id, unsigned index)
 static void on_vcpu_resume(qemu_plugin_id_t id, unsigned index)
 {
     (void)id;
-    if (index < PW_MAX_PES && vcpus[index].fetch) {
-        atomic_fetch_or(&vcpus[index].attention, ATTENTION_RESET | ATTENTION_FLUSH);
+    if (index < PW_MAX_PES && vcpus[index].present) {
+        pw_vcpu_attend(&vcpus[index], ATTENTION_RESET | ATTENTION_FLUSH);
     }
 }
 
 static void print_counters(const struct vcpu *v)
 {
     fprintf(stderr,
-            "pocwatch: PE%u: %" PRIu64 " instructions, %" PRIu64 " blocks, %" PRIu64 " accesses, %"
+            "pocwatch: PE%u: %" PRIu64 " instructions, %" PRIu64 " accesses, %"
             PRIu64 " fetches, %" PRIu64 " walks, %" PRIu64 " misses, %" PRIu64 " faults, %" PRIu64
             " mismatches, %" PRIu64 " flushes, %" PRIu64 " selections, %" PRIu64 " register reads\n",
-            v->cpu.pe, v->instructions, v->blocks, v->accesses, v->fetches, v->walks, v->misses,
+            v->cpu.pe, v->instructions, v->accesses, v->fetches, v->walks, v->misses,
             v->faults, v->mismatches, v->flushes, v->selections, v->register_reads);
 }
 
@@ -566,8 +664,8 @@ static void on_exit_cb(qemu_plugin_id_t id, void *userdata)
     (void)userdata;
     bool print = debug || getenv("POCWATCH_COUNTERS");
     for (unsigned i = 0; i < PW_MAX_PES; i++) {
-        if (vcpus[i].fetch) {
-            publish(&vcpus[i]);
+        if (vcpus[i].present) {
+            drain(&vcpus[i]);
             if (print) {
                 print_counters(&vcpus[i]);
             }

@@ -98,7 +98,6 @@ struct place *place_intern(uint64_t pc, uint64_t pc_pa, uint32_t encoding, unsig
         p = allocate(sizeof *p);
         p->site = site;
         pw_decode(encoding, &p->insn);
-        atomic_init(&p->size_memo, UINT64_MAX);
         places.items[at] = p;
         places.hashes[at] = hash;
         places.used++;
@@ -115,8 +114,8 @@ static size_t block_size(const struct block *b)
 static int same_block(const void *a, const void *b)
 {
     const struct block *x = a, *y = b;
-    if (x->va != y->va || x->pa != y->pa || x->n != y->n || x->el != y->el ||
-        x->vector_aligned != y->vector_aligned || x->n_lines != y->n_lines) {
+    if (x->va != y->va || x->pa != y->pa || x->counts != y->counts || x->el != y->el ||
+        x->n_lines != y->n_lines) {
         return 0;
     }
     for (unsigned i = 0; i < x->n_lines; i++) {
@@ -131,7 +130,7 @@ static int same_block(const void *a, const void *b)
 const struct block *block_intern(const struct block *candidate)
 {
     uint64_t hash = mix(mix(mix(2, candidate->va), candidate->pa),
-                        (uint64_t)candidate->n << 2 | candidate->el);
+                        candidate->counts << 2 | candidate->el);
     pthread_mutex_lock(&lock);
     reserve(&blocks);
     size_t at = probe(&blocks, hash, candidate, same_block);

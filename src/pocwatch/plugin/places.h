@@ -7,14 +7,12 @@
 #ifndef POCWATCH_PLACES_H
 #define POCWATCH_PLACES_H
 
-#include <stdatomic.h>
 #include "decode.h"
 #include "judge.h"
 
 struct place {
     struct pw_site site;
     struct pw_insn insn;
-    _Atomic uint64_t size_memo; /* last meminfo << 8 | log2 of its size */
 };
 
 /* Instructions of a block that lie in one 64-byte line. */
@@ -25,11 +23,11 @@ struct line {
 };
 
 struct block {
+    uint64_t tag;    /* fetch_tag of the page and EL */
+    uint64_t counts; /* instructions, and lines << 32 */
     uint64_t va, pa; /* of the first instruction; PA is PW_NO_ADDRESS outside the watched RAM */
-    uint32_t n;
-    uint8_t el;
-    uint8_t vector_aligned;
-    uint16_t n_lines;
+    uint32_t el;
+    uint32_t n_lines;
     struct line lines[];
 };
 

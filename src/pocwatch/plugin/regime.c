@@ -66,25 +66,67 @@ void pw_vcpu_msr(struct vcpu *v, const struct pw_insn *insn)
     /* Which of the two it is depends on EL and E2H, and under nested virtualisation on more: read
      * both. A trapped MSR changes nothing, and reading then costs little. */
     v->dirty |= 1u << insn->sysreg | (insn->el12 ? 0 : 1u << redirected(insn->sysreg));
-    atomic_fetch_or_explicit(&v->attention, ATTENTION_REGISTERS, memory_order_relaxed);
+    pw_vcpu_attend(v, ATTENTION_REGISTERS);
+}
+
+void pw_vcpu_attend(struct vcpu *v, unsigned reasons)
+{
+    atomic_fetch_or(&v->attention, reasons);
+    atomic_store(&v->fetch_id, NO_FETCH); /* after the reason: see pw_vcpu_sync */
 }
 
 /* ------------------------------------------------------------------ banks */
 
 /* A flush changes the generation; when generations wrap, old tags must go. */
-void pw_vcpu_flush(struct vcpu *v)
+static void flush_half(struct vcpu *v, unsigned half)
+{
+    if (++v->data[half].generation < GENERATIONS) {
+        return;
+    }
+    v->data[half].generation = 1;
+    for (unsigned i = 0; i < BANKS; i++) {
+        if (v->banks[i]) {
+            memset(v->banks[i]->data, 0, sizeof v->banks[i]->data);
+        }
+    }
+    memset(v->fetch, 0, sizeof v->fetch);
+}
+
+static void flush(struct vcpu *v, unsigned halves)
 {
     v->flushes++;
-    if (++v->generation == GENERATIONS) {
-        v->generation = 1;
-        for (unsigned i = 0; i < BANKS; i++) {
-            if (v->banks[i]) {
-                memset(v->banks[i]->data, 0, sizeof v->banks[i]->data);
-            }
-        }
-        memset(v->fetch, 0, FETCH_ENTRIES * sizeof *v->fetch);
+    if (v->low_code && (halves & 1)) {
+        halves |= 2; /* its fetch entries are of the high generation */
     }
-    v->fetch_id = (v->fetch_id & ~(uint64_t)(GENERATIONS - 1)) | v->generation;
+    if (halves & 1) {
+        flush_half(v, 0);
+    }
+    if (halves & 2) {
+        flush_half(v, 1);
+    }
+    if (halves == 3) {
+        v->low_code = false;
+        v->high_not_global = false;
+    }
+}
+
+void pw_vcpu_tlbi(struct vcpu *v, unsigned halves, bool others)
+{
+    v->tlbi |= halves;
+    v->tlbi_others |= others;
+}
+
+unsigned pw_vcpu_complete(struct vcpu *v)
+{
+    unsigned halves = v->tlbi;
+    bool others = v->tlbi_others;
+    if (halves) {
+        pw_vcpu_attend(v, halves);
+        v->tlbi = 0;
+        v->tlbi_others = false;
+        pw_vcpu_sync(v, (unsigned)v->el); /* the rest of the block is to see it */
+    }
+    return others ? halves : 0;
 }
 
 static void make_key(const struct vcpu *v, enum pw_regime regime, unsigned half,
@@ -160,12 +202,12 @@ static unsigned find_bank(struct vcpu *v, enum pw_regime regime, unsigned half)
     memset(v->banks[oldest]->data, 0, sizeof v->banks[oldest]->data);
     /* Fetch entries name banks by number: those of the old owner must not be found again. */
     for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
-        if ((v->fetch[i].tag >> 12 & (BANKS - 1)) == oldest) {
+        if ((v->fetch[i].tag >> FETCH_BANK_SHIFT & (BANKS - 1)) == oldest) {
             v->fetch[i].tag = 0;
         }
     }
     for (unsigned i = 0; i < 4; i++) {
-        if (v->selected[i].low == oldest || v->selected[i].high == oldest) {
+        if (v->selected[i].bank[0] == oldest || v->selected[i].bank[1] == oldest) {
             v->selected[i].valid = false;
         }
     }
@@ -220,16 +262,17 @@ static void select_banks(struct vcpu *v)
     bool two = regime == PW_REGIME_EL10 || regime == PW_REGIME_EL20;
     if (!v->selected[el].valid) {
         v->selections++;
-        unsigned low = find_bank(v, regime, 0);
-        unsigned high = find_bank(v, regime, 1);
-        v->selected[el].low = low;
-        v->selected[el].high = high;
+        unsigned low = find_bank(v, regime, 0), high = find_bank(v, regime, 1);
+        v->selected[el].bank[0] = low;
+        v->selected[el].bank[1] = high;
         v->selected[el].valid = true;
     }
-    unsigned low = v->selected[el].low, high = v->selected[el].high;
-    v->data[0] = v->banks[low]->data;
-    v->data[1] = v->banks[high]->data;
-    v->fetch_id = (uint64_t)(two && el ? high : low) << 12 | v->generation;
+    for (unsigned half = 0; half < 2; half++) {
+        v->data[half].entries = v->banks[v->selected[el].bank[half]]->data;
+    }
+    unsigned half = two && el;
+    v->next_fetch_id = (uint64_t)v->selected[el].bank[half] << FETCH_BANK_SHIFT |
+                       v->data[half].generation;
     v->cpu.vm = (uint8_t)(pw_stage2_on(&v->regs) && !bit(pw_hcr_effective(&v->regs), HCR_TGE));
     v->cpu.vm_id = v->cpu.vm ? vm_number(v->regs.vttbr_el2) : 0;
     int on = caches_on(&v->regs);
@@ -239,14 +282,13 @@ static void select_banks(struct vcpu *v)
     }
 }
 
-void pw_vcpu_sync(struct vcpu *v, unsigned el)
+static void attend(struct vcpu *v, unsigned attention)
 {
-    unsigned attention = atomic_exchange_explicit(&v->attention, 0, memory_order_acquire);
     if (attention & ATTENTION_RESET) {
         v->dirty = (1u << PW_N_SYSREGS) - 1;
     }
     if (attention & ATTENTION_FLUSH) {
-        pw_vcpu_flush(v);
+        flush(v, attention & ATTENTION_FLUSH);
     }
     if (v->dirty) {
         for (unsigned reg = 0; reg < PW_N_SYSREGS; reg++) {
@@ -260,20 +302,28 @@ void pw_vcpu_sync(struct vcpu *v, unsigned el)
             v->selected[i].valid = false;
         }
     }
-    v->el = el;
-    v->regs.el = el;
-    select_banks(v);
 }
 
-bool pw_vcpu_init(struct vcpu *v, unsigned index)
+void pw_vcpu_sync(struct vcpu *v, unsigned el)
+{
+    v->el = el;
+    v->regs.el = el;
+    do {
+        attend(v, atomic_exchange(&v->attention, 0));
+        select_banks(v);
+        atomic_store(&v->fetch_id, v->next_fetch_id);
+        /* A reason that came meanwhile may have spoilt the fetch_id that was just replaced. */
+    } while (atomic_load(&v->attention));
+}
+
+void pw_vcpu_init(struct vcpu *v, unsigned index)
 {
     memset(v, 0, sizeof *v);
+    v->present = true;
     v->cpu.pe = (uint8_t)index;
     v->cpu.fetch_ipa = PW_NO_ADDRESS;
-    v->generation = 1;
+    v->data[0].generation = v->data[1].generation = 1;
     v->caches_on = -1;
-    v->fetch = calloc(FETCH_ENTRIES, sizeof *v->fetch);
-    return v->fetch != NULL;
 }
 
 /* ------------------------------------------------------------------ translations */
@@ -326,7 +376,8 @@ static enum pw_fault walk(struct vcpu *v, const struct pw_site *site, uint64_t v
 
 static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t)
 {
-    e->tag = tag;
+    bool in_ram = pw_ram(t->pa & PW_PAGE_MASK, PW_PAGE) != NULL;
+    e->tag = tag | (in_ram ? 0 : NOT_RAM);
     e->page = (struct pw_page){
         .pa = t->pa & PW_PAGE_MASK,
         .ipa = t->ipa == PW_NO_ADDRESS ? t->ipa : t->ipa & PW_PAGE_MASK,
@@ -335,7 +386,7 @@ static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t)
         .s1_mair = t->s1_mair,
         .s2_attr = t->s2_attr,
         .mmu_on = t->mmu_on,
-        .in_ram = pw_ram(t->pa & PW_PAGE_MASK, PW_PAGE) != NULL,
+        .in_ram = in_ram,
     };
 }
 
@@ -347,6 +398,7 @@ struct entry *pw_data_miss(struct vcpu *v, const struct pw_site *site, uint64_t 
     }
     struct entry *e = data_entry(v, va);
     fill(e, data_tag(v, va), &t);
+    v->high_not_global |= t.not_global && va >> 55 & 1;
     return e;
 }
 
@@ -360,7 +412,10 @@ struct entry *pw_fetch_miss(struct vcpu *v, const struct pw_site *site, uint64_t
         v->mismatches++;
         return NULL;
     }
-    struct entry *e = fetch_entry(v, pa);
-    fill(e, fetch_tag(v, pa), &t);
+    v->high_not_global |= t.not_global && va >> 55 & 1;
+    v->low_code |= v->el && !(va >> 55 & 1);
+    uint64_t tag = fetch_tag(pa, (unsigned)v->el);
+    struct entry *e = fetch_entry(v, tag);
+    fill(e, tag | atomic_load_explicit(&v->fetch_id, memory_order_relaxed), &t);
     return e;
 }

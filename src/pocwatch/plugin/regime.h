@@ -19,9 +19,13 @@
 #define DATA_ENTRIES 1024
 #define FETCH_ENTRIES 1024
 #define BANKS 16
-#define GENERATIONS 4096 /* fit below the page number */
+#define GENERATIONS 2048 /* fit below NOT_RAM */
+#define NOT_RAM 2048     /* fits below the page number */
 
-/* Soft-TLB entry: the tag is the page's address with the generation in its low 12 bits. */
+/*
+ * Soft-TLB entry. The tag of a data entry is the page's VA and the generation of its half, and
+ * NOT_RAM where no access is watched. One comparison finds entry, generation and RAM.
+ */
 struct entry {
     uint64_t tag;
     struct pw_page page;
@@ -38,39 +42,71 @@ struct bank {
     struct entry data[DATA_ENTRIES];
 };
 
-/* Reasons to leave the fast path, in vcpu.attention. */
-enum { ATTENTION_REGISTERS = 1, ATTENTION_FLUSH = 2, ATTENTION_RESET = 4 };
+/* Reasons to leave the fast path, in vcpu.attention; setting one also spoils vcpu.fetch_id. */
+enum {
+    ATTENTION_FLUSH_LOW = 1,
+    ATTENTION_FLUSH_HIGH = 2,
+    ATTENTION_FLUSH = 3,
+    ATTENTION_REGISTERS = 4,
+    ATTENTION_RESET = 8,
+};
+
+/*
+ * Fetches are looked up by PA, as QEMU's blocks are: one may run at several VAs. The tag of a fetch
+ * entry is the page's PA << 12, then EL, bank and generation. A bank serves the fetches of one EL
+ * only, so a block of another EL than the current one never hits; nor does any block while
+ * `fetch_id` is NO_FETCH. So one comparison covers every reason to leave the fast path.
+ */
+#define FETCH_EL_SHIFT 16
+#define FETCH_BANK_SHIFT 12
+#define NO_FETCH 0
 
 struct vcpu {
     struct pw_cpu cpu;
-    uint64_t el;
-    atomic_uint attention;
-    uint64_t generation;      /* 1 .. GENERATIONS-1 */
-    uint64_t fetch_id;        /* generation and bank, for fetch tags */
-    struct entry *data[2];    /* by VA bit 55 */
-    struct entry *fetch;
-    uint64_t accesses, fetches, walks, instructions, blocks;
+    struct {
+        struct entry *entries;
+        uint64_t generation;   /* 1 .. GENERATIONS-1 */
+    } data[2];                 /* by VA bit 55 */
+    _Atomic uint64_t fetch_id; /* bank and generation */
+    uint64_t accesses;
+    uint64_t pending;          /* instructions and lines fetched, not yet in the totals below */
+    uint64_t fetches, walks, instructions;
+    struct entry fetch[FETCH_ENTRIES];
     /* slow path */
+    atomic_uint attention;
+    unsigned tlbi;            /* halves with a TLBI since the last DSB: 1 low, 2 high */
+    bool tlbi_others;         /* ... that is broadcast */
+    bool low_code;            /* code above EL0 runs in the low half since the last full flush */
+    bool high_not_global;     /* the high half has non-global pages, since then */
+    uint64_t el;
     uint32_t dirty;           /* set of enum pw_sysreg */
     int caches_on;            /* last told to judge; -1 before */
-    bool up;
+    bool present; /* initialised */
+    bool up;      /* has executed */
+    uint64_t next_fetch_id;
     uint64_t clock;
     uint64_t vbar[4];
     uint64_t hfgitr;
     struct pw_regs regs;
     struct bank *banks[BANKS];
-    struct { bool valid; unsigned low, high; } selected[4]; /* banks by EL */
+    struct { bool valid; unsigned bank[2]; } selected[4]; /* by EL, and VA bit 55 */
     uint64_t flushes, selections, misses, faults, mismatches, register_reads;
-    unsigned long thread;
-};
+} __attribute__((aligned(1 << 16))); /* a power of two, so that indexing is a shift */
+
+_Static_assert(sizeof(struct vcpu) == 1 << 16, "vcpu");
 
 /* Reads one register; provided by observe. Returns 0 for registers the vCPU lacks. */
 uint64_t pw_read_sysreg(unsigned reg);
 
-bool pw_vcpu_init(struct vcpu *v, unsigned index);
+void pw_vcpu_init(struct vcpu *v, unsigned index);
+/* Have the vCPU look at `reasons` before its next block; from any thread. */
+void pw_vcpu_attend(struct vcpu *v, unsigned reasons);
 /* Bring the snapshot, banks and `cpu` up to date for executing at `el`. */
 void pw_vcpu_sync(struct vcpu *v, unsigned el);
-void pw_vcpu_flush(struct vcpu *v);
+/* A TLBI for these halves (1 low, 2 high) issues; it takes effect at pw_vcpu_complete. */
+void pw_vcpu_tlbi(struct vcpu *v, unsigned halves, bool others);
+/* A DSB completes the TLBIs before it. Returns the halves that other PEs are to flush. */
+unsigned pw_vcpu_complete(struct vcpu *v);
 /* An MSR writes `insn->sysreg`: mark it, and what it is redirected to. */
 void pw_vcpu_msr(struct vcpu *v, const struct pw_insn *insn);
 /* Translate and fill; NULL when the translation faults. Tells judge of the walk. */
@@ -81,29 +117,28 @@ enum pw_fault pw_probe(struct vcpu *v, uint64_t va, int fetch, struct pw_transla
 
 static inline struct entry *data_entry(struct vcpu *v, uint64_t va)
 {
-    return &v->data[va >> 55 & 1][va / PW_PAGE % DATA_ENTRIES];
+    return &v->data[va >> 55 & 1].entries[va / PW_PAGE % DATA_ENTRIES];
 }
 
 static inline uint64_t data_tag(const struct vcpu *v, uint64_t va)
 {
-    return (va & PW_PAGE_MASK) | v->generation;
+    return (va & PW_PAGE_MASK) | v->data[va >> 55 & 1].generation;
 }
 
-/* Fetches are looked up by PA: QEMU's blocks are, and one may run at several VAs. */
-static inline struct entry *fetch_entry(struct vcpu *v, uint64_t pa)
+static inline uint64_t fetch_tag(uint64_t pa, unsigned el)
 {
-    return &v->fetch[pa / PW_PAGE % FETCH_ENTRIES];
+    return (pa & PW_PAGE_MASK) << 12 | (uint64_t)el << FETCH_EL_SHIFT;
 }
 
-static inline uint64_t fetch_tag(const struct vcpu *v, uint64_t pa)
+static inline struct entry *fetch_entry(struct vcpu *v, uint64_t tag)
 {
-    return (pa & PW_PAGE_MASK) << 12 | v->fetch_id;
+    return &v->fetch[tag >> 24 & (FETCH_ENTRIES - 1)];
 }
 
 static inline struct entry *find_data(struct vcpu *v, const struct pw_site *site, uint64_t va)
 {
     struct entry *e = data_entry(v, va);
-    return __builtin_expect(e->tag == data_tag(v, va), 1) ? e : pw_data_miss(v, site, va);
+    return (e->tag & ~(uint64_t)NOT_RAM) == data_tag(v, va) ? e : pw_data_miss(v, site, va);
 }
 
 #endif
