@@ -1,0 +1,30 @@
+# `make demo` and `make test` do all set-up themselves (tools/setup); see README.md.
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo 'make demo   run a KVM host and its guest under pocwatch, as it is and with a clean dropped'
+	@echo 'make test   lint, type-check and run all tests'
+	@echo 'make bench  measure what pocwatch costs'
+	@echo 'make lint   lint and type-check only'
+	@echo 'make setup  install what is needed (Debian 12 and 13) and pocwatch in .venv'
+	@echo 'make clean  remove what was built here; the cache folder of the demonstration stays'
+
+setup:
+	@tools/setup
+
+demo: setup
+	.venv/bin/pocwatch demo --out out/demo
+
+test: lint
+	.venv/bin/python -m pytest
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/mypy
+
+bench: setup
+	.venv/bin/python benchmarks/run.py
+
+clean:
+	rm -rf .venv build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
