@@ -470,19 +470,6 @@ static void maintain(struct vcpu *v, const struct place *p)
     }
 }
 
-/* Which halves of the address space a TLBI may concern. */
-static unsigned tlbi_halves(const struct vcpu *v, const struct pw_insn *insn)
-{
-    switch (insn->tlbi) {
-    case PW_TLBI_VA:
-        return 1u << (read_general(insn->rt) >> 43 & 1);
-    case PW_TLBI_ASID:
-        return v->high_not_global ? 3 : 1;
-    default:
-        return 3;
-    }
-}
-
 static void on_system(unsigned index, void *userdata)
 {
     struct vcpu *v = &vcpus[index];
@@ -492,8 +479,7 @@ static void on_system(unsigned index, void *userdata)
         pw_vcpu_msr(v, &p->insn);
         break;
     case PW_CLASS_TLBI:
-        pw_vcpu_tlbi(v, tlbi_halves(v, &p->insn),
-                     p->insn.all_pes || (pw_hcr_effective(&v->regs) >> 9 & 1));
+        pw_vcpu_tlbi(v, &p->insn, p->insn.tlbi == PW_TLBI_VA ? read_general(p->insn.rt) : 0);
         break;
     case PW_CLASS_BARRIER:
         /* Only barriers on loads and stores both order and complete maintenance (fact C9). Any

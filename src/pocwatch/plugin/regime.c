@@ -104,29 +104,100 @@ static void flush(struct vcpu *v, unsigned halves)
     if (halves & 2) {
         flush_half(v, 1);
     }
+    for (unsigned half = 0; half < 2; half++) {
+        if (halves >> half & 1) {
+            memset(v->covered[half], 0, sizeof v->covered[half]);
+        }
+    }
     if (halves == 3) {
         v->low_code = false;
         v->high_not_global = false;
     }
 }
 
-void pw_vcpu_tlbi(struct vcpu *v, unsigned halves, bool others)
+/*
+ * A TLBI of one address invalidates the whole block that holds it, and entries are of 4 KiB. So what
+ * larger blocks cover is marked in a hashed bitmap by 2 MiB region; so are pages with fetch entries,
+ * which cannot be found by VA. An unmarked address needs one data entry per bank invalidated.
+ */
+static unsigned cover_bit(uint64_t number)
 {
-    v->tlbi |= halves;
-    v->tlbi_others |= others;
+    return (unsigned)(number * UINT64_C(0x9e3779b97f4a7c15) >> 52) % COVER_BITS;
+}
+
+static void mark(struct vcpu *v, unsigned half, uint64_t number)
+{
+    unsigned n = cover_bit(number);
+    v->covered[half][n / 64] |= UINT64_C(1) << n % 64;
+}
+
+static bool marked(const struct vcpu *v, unsigned half, uint64_t number)
+{
+    unsigned n = cover_bit(number);
+    return v->covered[half][n / 64] >> n % 64 & 1;
+}
+
+#define VA_PAGE(va) ((va) >> 12 & UINT64_C(0xfffffffffff))
+#define REGION(page) ((page) >> 9 | UINT64_C(1) << 62) /* apart from page numbers */
+
+static void cover(struct vcpu *v, uint64_t va, const struct pw_translation *t, bool fetch)
+{
+    unsigned half = va >> 55 & 1;
+    if (fetch) {
+        mark(v, half, VA_PAGE(va));
+    }
+    uint64_t size = UINT64_C(1) << t->s1_shift;
+    if (size > UINT64_C(1) << 30) {
+        memset(v->covered[half], 0xff, sizeof v->covered[half]);
+    } else if (size > PW_PAGE) {
+        uint64_t first = va & ~(size - 1);
+        for (uint64_t at = first; at - first < size; at += UINT64_C(2) << 20) {
+            mark(v, half, REGION(VA_PAGE(at)));
+        }
+    }
+}
+
+void pw_vcpu_tlbi(struct vcpu *v, const struct pw_insn *insn, uint64_t xt)
+{
+    unsigned halves = 3;
+    v->tlbi.others |= insn->all_pes || bit(pw_hcr_effective(&v->regs), 9); /* FB */
+    if (insn->tlbi == PW_TLBI_VA) {
+        uint64_t page = xt & UINT64_C(0xfffffffffff);
+        unsigned half = page >> 43 & 1;
+        halves = 1u << half;
+        if (v->tlbi.n < TLBI_PAGES && !marked(v, half, page) && !marked(v, half, REGION(page))) {
+            v->tlbi.pages[v->tlbi.n++] = page;
+            v->tlbi.all_halves |= halves;
+            return;
+        }
+    } else if (insn->tlbi == PW_TLBI_ASID && !v->high_not_global) {
+        halves = 1;
+    }
+    v->tlbi.halves |= halves;
+    v->tlbi.all_halves |= halves;
 }
 
 unsigned pw_vcpu_complete(struct vcpu *v)
 {
-    unsigned halves = v->tlbi;
-    bool others = v->tlbi_others;
-    if (halves) {
-        pw_vcpu_attend(v, halves);
-        v->tlbi = 0;
-        v->tlbi_others = false;
+    unsigned others = v->tlbi.others ? v->tlbi.all_halves : 0;
+    if (!v->tlbi.all_halves) {
+        return 0;
+    }
+    for (unsigned i = 0; i < v->tlbi.n; i++) {
+        uint64_t page = v->tlbi.pages[i];
+        for (unsigned b = 0; b < BANKS && v->banks[b]; b++) {
+            struct entry *e = &v->banks[b]->data[page % DATA_ENTRIES];
+            if (VA_PAGE(e->tag) == page) {
+                e->tag = 0;
+            }
+        }
+    }
+    if (v->tlbi.halves) {
+        pw_vcpu_attend(v, v->tlbi.halves);
         pw_vcpu_sync(v, (unsigned)v->el); /* the rest of the block is to see it */
     }
-    return others ? halves : 0;
+    memset(&v->tlbi, 0, sizeof v->tlbi);
+    return others;
 }
 
 static void make_key(const struct vcpu *v, enum pw_regime regime, unsigned half,
@@ -398,6 +469,7 @@ struct entry *pw_data_miss(struct vcpu *v, const struct pw_site *site, uint64_t 
     }
     struct entry *e = data_entry(v, va);
     fill(e, data_tag(v, va), &t);
+    cover(v, va, &t, false);
     v->high_not_global |= t.not_global && va >> 55 & 1;
     return e;
 }
@@ -412,6 +484,7 @@ struct entry *pw_fetch_miss(struct vcpu *v, const struct pw_site *site, uint64_t
         v->mismatches++;
         return NULL;
     }
+    cover(v, va, &t, true);
     v->high_not_global |= t.not_global && va >> 55 & 1;
     v->low_code |= v->el && !(va >> 55 & 1);
     uint64_t tag = fetch_tag(pa, (unsigned)v->el);

@@ -20,6 +20,8 @@
 #define FETCH_ENTRIES 1024
 #define BANKS 16
 #define GENERATIONS 2048 /* fit below NOT_RAM */
+#define TLBI_PAGES 8
+#define COVER_BITS 4096
 #define NOT_RAM 2048     /* fits below the page number */
 
 /*
@@ -74,8 +76,14 @@ struct vcpu {
     struct entry fetch[FETCH_ENTRIES];
     /* slow path */
     atomic_uint attention;
-    unsigned tlbi;            /* halves with a TLBI since the last DSB: 1 low, 2 high */
-    bool tlbi_others;         /* ... that is broadcast */
+    struct {
+        unsigned halves;      /* to flush wholly: 1 low, 2 high */
+        unsigned all_halves;  /* with any TLBI */
+        unsigned n;
+        uint64_t pages[TLBI_PAGES]; /* VA[55:12], to flush one by one */
+        bool others;          /* some are broadcast */
+    } tlbi;                   /* since the last DSB */
+    uint64_t covered[2][COVER_BITS / 64]; /* by half: where one page's TLBI must flush all */
     bool low_code;            /* code above EL0 runs in the low half since the last full flush */
     bool high_not_global;     /* the high half has non-global pages, since then */
     uint64_t el;
@@ -103,8 +111,8 @@ void pw_vcpu_init(struct vcpu *v, unsigned index);
 void pw_vcpu_attend(struct vcpu *v, unsigned reasons);
 /* Bring the snapshot, banks and `cpu` up to date for executing at `el`. */
 void pw_vcpu_sync(struct vcpu *v, unsigned el);
-/* A TLBI for these halves (1 low, 2 high) issues; it takes effect at pw_vcpu_complete. */
-void pw_vcpu_tlbi(struct vcpu *v, unsigned halves, bool others);
+/* A TLBI issues; it takes effect at pw_vcpu_complete. */
+void pw_vcpu_tlbi(struct vcpu *v, const struct pw_insn *insn, uint64_t xt);
 /* A DSB completes the TLBIs before it. Returns the halves that other PEs are to flush. */
 unsigned pw_vcpu_complete(struct vcpu *v);
 /* An MSR writes `insn->sysreg`: mark it, and what it is redirected to. */

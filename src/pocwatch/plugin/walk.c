@@ -42,7 +42,7 @@ static uint64_t keep(uint64_t value, unsigned end, unsigned low)
 
 /* ------------------------------------------------------------------ regimes */
 
-uint64_t pw_hcr_effective(const struct pw_regs *r)
+static uint64_t hcr_effective(const struct pw_regs *r)
 {
     if (!r->has_el2) {
         return 0;
@@ -54,9 +54,9 @@ uint64_t pw_hcr_effective(const struct pw_regs *r)
     return r->hcr_el2;
 }
 
-enum pw_regime pw_regime_of(const struct pw_regs *r)
+static enum pw_regime regime_of(const struct pw_regs *r)
 {
-    uint64_t hcr = pw_hcr_effective(r);
+    uint64_t hcr = hcr_effective(r);
     switch (r->el) {
     case 3:
         return PW_REGIME_EL3;
@@ -69,10 +69,10 @@ enum pw_regime pw_regime_of(const struct pw_regs *r)
     }
 }
 
-int pw_stage2_on(const struct pw_regs *r)
+static bool stage2_on(const struct pw_regs *r)
 {
-    uint64_t hcr = pw_hcr_effective(r);
-    return pw_regime_of(r) == PW_REGIME_EL10 && (bit(hcr, HCR_VM) || bit(hcr, HCR_DC)) &&
+    uint64_t hcr = hcr_effective(r);
+    return regime_of(r) == PW_REGIME_EL10 && (bit(hcr, HCR_VM) || bit(hcr, HCR_DC)) &&
            !(bit(hcr, HCR_E2H) && bit(hcr, HCR_TGE));
 }
 
@@ -89,11 +89,11 @@ static uint64_t regime_sctlr(const struct pw_regs *r, enum pw_regime regime)
     }
 }
 
-int pw_stage1_on(const struct pw_regs *r)
+static bool stage1_on(const struct pw_regs *r)
 {
-    enum pw_regime regime = pw_regime_of(r);
+    enum pw_regime regime = regime_of(r);
     if (regime == PW_REGIME_EL10) {
-        uint64_t hcr = pw_hcr_effective(r);
+        uint64_t hcr = hcr_effective(r);
         if (bit(hcr, HCR_TGE) || bit(hcr, HCR_DC)) { /* SCTLR_EL1.M is treated as 0 */
             return 0;
         }
@@ -521,7 +521,7 @@ static enum pw_fault stage1(struct walk *w, uint64_t va, int fetch, enum pw_regi
 {
     const struct pw_regs *r = w->r;
     uint64_t sctlr = regime_sctlr(r, regime);
-    bool s2 = pw_stage2_on(r);
+    bool s2 = stage2_on(r);
     struct half h;
     struct geometry g = {.big_endian = bit(sctlr, SCTLR_EE)};
 
@@ -646,9 +646,9 @@ static enum pw_fault stage1_off(struct walk *w, uint64_t va, int fetch, enum pw_
 enum pw_fault pw_translate(const struct pw_regs *regs, uint64_t va, int fetch, pw_read64 read,
                            void *opaque, struct pw_translation *out)
 {
-    struct walk w = {regs, pw_hcr_effective(regs), read, opaque, out};
-    enum pw_regime regime = pw_regime_of(regs);
-    bool on = pw_stage1_on(regs);
+    struct walk w = {regs, hcr_effective(regs), read, opaque, out};
+    enum pw_regime regime = regime_of(regs);
+    bool on = stage1_on(regs);
     struct leaf leaf = {0};
 
     memset(out, 0, offsetof(struct pw_translation, descriptors));
@@ -666,7 +666,8 @@ enum pw_fault pw_translate(const struct pw_regs *regs, uint64_t va, int fetch, p
     out->kind = (uint8_t)leaf.kind;
     out->why = leaf.why;
     unsigned shift = leaf.shift;
-    if (pw_stage2_on(regs)) {
+    out->s1_shift = (uint8_t)shift;
+    if (stage2_on(regs)) {
         struct leaf second = {.address = out->pa, .kind = leaf.kind};
         fault = stage2(&w, out->pa, fetch ? ACCESS_FETCH : ACCESS_DATA, leaf.kind, &second);
         if (fault) {
@@ -682,6 +683,27 @@ enum pw_fault pw_translate(const struct pw_regs *regs, uint64_t va, int fetch, p
     }
     out->size = UINT64_C(1) << shift;
     return PW_FAULT_NONE;
+}
+
+/* Exported names are apart from the functions used here: calls stay direct. */
+uint64_t pw_hcr_effective(const struct pw_regs *regs)
+{
+    return hcr_effective(regs);
+}
+
+enum pw_regime pw_regime_of(const struct pw_regs *regs)
+{
+    return regime_of(regs);
+}
+
+int pw_stage2_on(const struct pw_regs *regs)
+{
+    return stage2_on(regs);
+}
+
+int pw_stage1_on(const struct pw_regs *regs)
+{
+    return stage1_on(regs);
 }
 
 unsigned pw_sizeof_regs(void)

@@ -70,7 +70,8 @@ struct pw_translation {
     int8_t fault_level;
     uint8_t not_global;
     uint8_t n_descriptors;
-    uint8_t reserved[4];
+    uint8_t s1_shift; /* log2 of stage 1's own block; 48 when stage 1 is off */
+    uint8_t reserved[3];
     struct pw_descriptor descriptors[PW_MAX_DESCRIPTORS];
 };
 
