@@ -40,13 +40,18 @@ def _unpack_zboot(data: bytes) -> bytes:
 
 def unpack(data: bytes) -> bytes:
     """Return the kernel Image. Raises DemoError for anything else than an arm64 kernel."""
-    if data[:2] == b"MZ" and data[4:8] == b"zimg":
-        data = _unpack_zboot(data)
-    elif data[:2] == _GZIP:
-        data = _gunzip(data)
-    if data[_IMAGE_MAGIC_AT : _IMAGE_MAGIC_AT + 4] != _IMAGE_MAGIC:
+    try:
+        if data[:2] == b"MZ" and data[4:8] == b"zimg":
+            image = _unpack_zboot(data)
+        elif data[:2] == _GZIP:
+            image = _gunzip(data)
+        else:
+            image = data
+    except (zlib.error, lzma.LZMAError, struct.error) as error:
+        raise DemoError(f"the kernel file (gzip or EFI zboot) is damaged: {error}") from None
+    if image[_IMAGE_MAGIC_AT : _IMAGE_MAGIC_AT + 4] != _IMAGE_MAGIC:
         raise DemoError(
             "the kernel file is not an arm64 Image, plain, in gzip or in an EFI zboot application: "
-            f"it begins with {data[:8].hex()}"
+            f"it begins with '{image[:8].hex()}'"
         )
-    return data
+    return image
