@@ -1,4 +1,4 @@
-"""Operations that the line model knows, with the spellings of `pocwatch line` and the numbers of the C side.
+"""Operations of the line model, spelled as `pocwatch line` does, numbered as the C side does.
 
 A data or instruction cache maintenance instruction is a triple (function, by, point); Arm ARM
 DDI 0487, "Cache maintenance instructions, functional group". Facts C4, C5.

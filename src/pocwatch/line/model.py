@@ -192,11 +192,19 @@ def maintained_levels(platform: Platform, op: Op) -> tuple[int, ...]:
     return platform.reached("by_va")
 
 
+def may_miss(platform: Platform, op: Op) -> bool:
+    """Return whether an operation may have no effect: by set/way, with several PEs.
+
+    The line may sit in, or move to, another PE's cache. Facts A6, C5.
+    """
+    maintenance = DATA_MAINTENANCE.get(op)
+    return bool(maintenance and maintenance.by is By.SET_WAY and platform.pes > 1)
+
+
 def maintain(platform: Platform, op: Op) -> Effect:
     """Return what a data maintenance operation does to the cell's caches when it takes effect.
 
-    Invalidation without clean may also clean first (facts C7, C18). By set/way with several PEs it
-    may have no effect: the line may sit in, or move to, another PE's cache (facts A6).
+    Invalidation without clean may also clean first (facts C7, C18).
     """
     levels = maintained_levels(platform, op)
     by_va_or_set_way = DATA_MAINTENANCE.get(op)
@@ -204,9 +212,7 @@ def maintain(platform: Platform, op: Op) -> Effect:
         cleans, invalidates = by_va_or_set_way.clean, by_va_or_set_way.invalidate
     else:
         cleans, invalidates = op is not Op.OUTER_INV, op is not Op.OUTER_CLEAN
-    may_miss = bool(
-        by_va_or_set_way and by_va_or_set_way.by is By.SET_WAY and platform.pes > 1
-    )
+    missed = may_miss(platform, op)
 
     def effect(caches: Caches) -> Iterable[Caches]:
         cleaned = clean(caches, levels)
@@ -214,7 +220,7 @@ def maintain(platform: Platform, op: Op) -> Effect:
         if invalidates and not cleans:
             discarded = invalidate(caches, levels)
             results = [discarded, *results] if by_va_or_set_way else [discarded]
-        return [*results, caches] if may_miss else results
+        return [*results, caches] if missed else results
 
     return effect
 

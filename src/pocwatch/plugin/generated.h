@@ -152,4 +152,47 @@ struct __attribute__((packed)) pw_runheader {
     char error[256];
 };
 _Static_assert(sizeof(struct pw_runheader) == 3424, "RunHeader");
+#define PW_TABLE_MAGIC "PWTABLE"
+#define PW_TABLE_VERSION 1
+#define PW_NO_EVENT 0xff
+#define PW_STALE_LOST 8
+enum {
+    PW_EVENT_ST_WB = 0,
+    PW_EVENT_ST_WB_NEIGHBOUR = 1,
+    PW_EVENT_ST_NC = 2,
+    PW_EVENT_ST_WT = 3,
+    PW_EVENT_WR_COHERENT = 4,
+    PW_EVENT_LD_CACHED = 5,
+    PW_EVENT_CVAC = 6,
+    PW_EVENT_CVAU = 7,
+    PW_EVENT_CIVAC = 8,
+    PW_EVENT_IVAC = 9,
+    PW_EVENT_CSW = 10,
+    PW_EVENT_CISW = 11,
+    PW_EVENT_ISW = 12,
+    PW_EVENT_OUTER_CLEAN = 13,
+    PW_EVENT_OUTER_INV = 14,
+    PW_EVENT_OUTER_FLUSH = 15,
+    PW_EVENT_CLOSE = 16,
+    PW_EVENTS = 17,
+};
+struct __attribute__((packed)) pw_table {
+    char magic[8];
+    uint32_t version;
+    uint32_t size;
+    uint32_t states;
+    uint32_t pes;
+    uint8_t dic;
+    uint8_t reserved[7];
+    uint8_t delta[2][17][256];
+    uint8_t stale[2][256];
+    uint8_t read_stale[4];
+    uint8_t fetch_stale[4];
+    uint8_t event[32];
+    uint8_t idle[32];
+    uint8_t discards[32];
+    uint8_t supersedes[32][32];
+    uint8_t covers[32][32];
+};
+_Static_assert(sizeof(struct pw_table) == 11400, "Table");
 #endif

@@ -49,6 +49,8 @@ struct pw_config {
     const char *rules_path; /* --drop and --weaken, may be NULL */
     bool report_unsynced;
     bool track_redundant;
+    bool keep_stale;   /* for tests: report every stale read, exempt and heal nothing */
+    unsigned start_on; /* for tests: PEs that start with their MMU on; a machine starts with none */
 };
 
 /* Map files and tables. On failure returns false with a one-line reason in `error`. */
@@ -60,10 +62,14 @@ struct pw_runheader *pw_run_header(void);
 /* Read guest RAM: a pointer to `size` bytes at `pa`, NULL if not wholly inside. */
 const void *pw_ram(uint64_t pa, unsigned size);
 
-/* LD or ST of `size` bytes at `va`; the bytes from `va` to the end of the page lie in `page`
- * (observe splits accesses that cross pages). */
-void pw_data(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
-             uint64_t va, unsigned size, unsigned op);
+/* The fast paths' view of the shadow; see shadow.h. */
+extern struct pw_line *pw_lines;
+extern uint32_t *pw_writers; /* per 8-byte cell, history.h's pw_who */
+extern uint64_t pw_ram_base, pw_ram_size;
+
+/* LD or ST of `size` bytes at `va`, which lie in `page` (observe splits accesses that cross pages). */
+void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                  uint64_t va, unsigned size, unsigned op);
 /* A table walk read the 8-byte descriptor at `pa`; `va` is what was being translated. */
 void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsigned kind,
              unsigned why, uint64_t va);
@@ -71,8 +77,8 @@ void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsign
 void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
             uint64_t va, unsigned block);
 /* `n` instructions starting at `va` are about to execute; all in one 64-byte line. */
-void pw_fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
-              uint64_t va, unsigned n);
+void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                   uint64_t va, unsigned n);
 /* A data cache maintenance instruction that really executes (not trapped, no fault).
  * By VA: page and va. By set/way: page NULL. `flags`: PW_FLAG_UPGRADED when HCR_EL2 made it so
  * (then `op` is what it became). */
@@ -86,5 +92,8 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
 void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op);
 /* The PE's "MMU and caches on" in the sense of the fill switch changed. */
 void pw_mmu(struct pw_cpu *cpu, bool on);
+/* A device's access within one line, and an operation of an outer-cache controller. */
+void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent);
+void pw_outer(uint64_t pa, unsigned op);
 
 #endif

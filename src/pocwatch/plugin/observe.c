@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "fast.h"
 #include "judge.h"
 #include "places.h"
 #include "qemu_api.h"
@@ -649,6 +650,9 @@ static void on_exit_cb(qemu_plugin_id_t id, void *userdata)
     (void)id;
     (void)userdata;
     bool print = debug || getenv("POCWATCH_COUNTERS");
+    if (print) {
+        fprintf(stderr, "pocwatch: DC ZVA block %u bytes\n", dc_zva_block);
+    }
     for (unsigned i = 0; i < PW_MAX_PES; i++) {
         if (vcpus[i].present) {
             drain(&vcpus[i]);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Open addressing over pointers; `hashes` spares most comparisons. */
 struct set {
@@ -32,6 +33,38 @@ static void *allocate(size_t size)
     chunk += size;
     left -= size;
     return p;
+}
+
+/* Places lie in one arena, so that a number can stand for a pointer. */
+enum { PLACE_BYTES = 64, MAX_PLACES = 1 << 24 };
+_Static_assert(sizeof(struct place) <= PLACE_BYTES, "struct place");
+static char *arena;
+static uint32_t n_places; /* number 0 stands for none */
+
+static struct place *new_place(void)
+{
+    if (!arena) {
+        arena = mmap(NULL, (size_t)PLACE_BYTES * MAX_PLACES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (arena == MAP_FAILED) {
+            abort();
+        }
+        n_places = 1;
+    }
+    return n_places < MAX_PLACES ? (void *)(arena + (size_t)PLACE_BYTES * n_places++)
+                                 : allocate(sizeof(struct place));
+}
+
+uint32_t site_number(const struct pw_site *site)
+{
+    size_t offset = (size_t)((const char *)site - arena);
+    return offset < (size_t)PLACE_BYTES * MAX_PLACES ? (uint32_t)(offset / PLACE_BYTES) : 0;
+}
+
+const struct pw_site *site_by_number(uint32_t number)
+{
+    return number && number < n_places ? (const void *)(arena + (size_t)PLACE_BYTES * number)
+                                       : NULL;
 }
 
 static uint64_t mix(uint64_t h, uint64_t x)
@@ -95,7 +128,7 @@ struct place *place_intern(uint64_t pc, uint64_t pc_pa, uint32_t encoding, unsig
     size_t at = probe(&places, hash, &site, same_place);
     struct place *p = places.items[at];
     if (!p) {
-        p = allocate(sizeof *p);
+        p = new_place();
         p->site = site;
         pw_decode(encoding, &p->insn);
         places.items[at] = p;

@@ -21,7 +21,7 @@ def c_header() -> str:
     ]
     for prefix, members in (("OP", Op), ("KIND", Kind)):
         lines.append("enum {")
-        lines += [f"    PW_{prefix}_{member.name} = {member.value}," for member in members]  # type: ignore[attr-defined]
+        lines += [f"    PW_{prefix}_{member.name} = {member.value}," for member in members]
         lines.append("};")
     return "\n".join(lines) + "\n" + records.c_declarations() + table.c_declarations() + "#endif\n"
 

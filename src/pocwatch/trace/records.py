@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+from typing import Any
 
 MAGIC = b"POCWATCH"
 VERSION = 1
@@ -170,17 +171,17 @@ _C_TYPES = {
 }
 
 
-def _c_field(name: str, field_type: type[object]) -> str:
+def _c_field(name: str, field_type: Any) -> str:
     if isinstance(field_type, type) and issubclass(field_type, ctypes.Array):
         return f"{_c_type(field_type._type_)} {name}[{field_type._length_}];"
     return f"{_c_type(field_type)} {name};"
 
 
-def _c_type(field_type: type[object]) -> str:
+def _c_type(field_type: Any) -> str:
     for structure in STRUCTURES:
         if field_type is structure:
             return f"struct pw_{structure.__name__.lower()}"
-    return _C_TYPES[field_type]  # type: ignore[index]
+    return _C_TYPES[field_type]
 
 
 def c_declarations() -> str:

@@ -1,0 +1,41 @@
+/* Fast paths of judge: accesses that are known to change nothing and to be fresh. */
+#ifndef POCWATCH_FAST_H
+#define POCWATCH_FAST_H
+
+#include "history.h"
+#include "shadow.h"
+
+static inline void pw_data(struct pw_cpu *cpu, const struct pw_site *site,
+                           const struct pw_page *page, uint64_t va, unsigned size, unsigned op)
+{
+    uint64_t offset = (page->pa | (va & 4095)) - pw_ram_base;
+    const struct pw_line *l = &pw_lines[offset / PW_LINE_BYTES];
+    unsigned first = offset % PW_LINE_BYTES / PW_CELL_BYTES;
+    unsigned last = (offset % PW_LINE_BYTES + size - 1) / PW_CELL_BYTES;
+    /* A line-crossing access has last > 7: its mask has bits above the low eight, never all set. */
+    unsigned cells = (2u << last) - (1u << first);
+    unsigned ok = op == PW_OP_ST ? l->store_ok : l->load_ok;
+    if (__builtin_expect(page->kind == PW_KIND_WB && (ok & cells) == cells, 1)) {
+        if (op == PW_OP_ST) {
+            pw_who who = pw_who_of(cpu, site, PW_KIND_WB, page->mmu_on);
+            for (uint32_t *w = &pw_writers[offset / PW_CELL_BYTES], *end = w + (last - first);
+                 w <= end; w++) {
+                *w = who;
+            }
+        }
+        return;
+    }
+    pw_data_slow(cpu, site, page, va, size, op);
+}
+
+static inline void pw_fetch(struct pw_cpu *cpu, const struct pw_site *site,
+                            const struct pw_page *page, uint64_t va, unsigned n)
+{
+    uint64_t offset = (page->pa | (va & 4095)) - pw_ram_base;
+    if (__builtin_expect(pw_lines[offset / PW_LINE_BYTES].fetch_ok >> page->kind & 1, 1)) {
+        return;
+    }
+    pw_fetch_slow(cpu, site, page, va, n);
+}
+
+#endif

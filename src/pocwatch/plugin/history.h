@@ -1,0 +1,26 @@
+/*
+ * What happened to a line: the last few events that changed its state, for explanations.
+ * Kept per 4 KiB page, allocated at the page's first event. Callers serialise.
+ */
+#ifndef POCWATCH_HISTORY_H
+#define POCWATCH_HISTORY_H
+
+#include "judge.h"
+
+#define PW_KEPT_EVENTS 7
+
+/* Who did something, in 32 bits: a site's number, and the circumstances. 0: nobody known. */
+typedef uint32_t pw_who;
+pw_who pw_who_of(const struct pw_cpu *cpu, const struct pw_site *site, unsigned kind, bool mmu_on);
+/* Fill in what `who` stands for: PC, EL, PE, kind and flags. False if nobody is known. */
+bool pw_who_expand(pw_who who, struct pw_event *event);
+
+bool pw_history_open(uint64_t ram_size);
+void pw_history_add(uint64_t line, pw_who who, unsigned op, unsigned cells, unsigned flags, int rule,
+                    unsigned vm_id);
+/* Copy the line's events, oldest first; returns how many, sets `truncated` if older ones are gone. */
+unsigned pw_history_copy(uint64_t line, struct pw_event events[PW_HISTORY_EVENTS],
+                         bool *truncated);
+void pw_history_clear(uint64_t line);
+
+#endif

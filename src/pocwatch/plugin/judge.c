@@ -1,0 +1,865 @@
+/*
+ * Steps the line automaton with what observe saw, and reports reads that may be stale.
+ *
+ * The fast paths are in judge.h: an access whose `ok` bit is set changes nothing. Everything else
+ * comes here, under one lock. Rules of the instruction side: pocwatch.line.fetch; of operations that
+ * are issued and not complete: pending.h.
+ *
+ * Simplifications: a set/way loop counts as complete at the DSB after it; IC IALLU on one of several
+ * PEs, not broadcast, is credited to none (docs/warts.md).
+ */
+#include "judge.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmodx.h"
+#include "history.h"
+#include "pending.h"
+#include "report.h"
+#include "rules.h"
+#include "shadow.h"
+
+struct pw_line *pw_lines;
+pw_who *pw_writers;
+uint64_t pw_ram_base, pw_ram_size;
+
+static struct pw_table table;
+static struct pw_runheader *header;
+static size_t run_bytes;
+static const char *ram;
+static char *fetched;     /* per line, RAM as the I-side was last coherent with it (LINE_COPIED) */
+static uint32_t *coherent_at; /* per line, `clock_now` when its I-side became coherent */
+static uint32_t clock_now; /* counts I-side completions, for `unsynced` */
+static bool report_unsynced, keep_stale;
+static int fill;          /* whether caches may fill on their own: some PE is on */
+static uint64_t touched_pages;
+static uint8_t *touched;  /* per 4 KiB page */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct lines {
+    uint64_t *items;
+    size_t n, size;
+};
+
+/* What judge keeps of a PE. */
+static struct pe {
+    struct lines issued; /* lines with operations of the PE in flight, duplicates allowed */
+    size_t ordered;      /* of these, how many the last DMB ordered */
+    struct lines uncached; /* lines with an nc/dev store since the last DMB or DSB */
+    uint32_t set_way;    /* set of set/way operations since the last DSB */
+    bool on, ialluis, iallu;
+    struct pw_window all; /* an IC by all in flight */
+    uint32_t synced_at;
+    pw_who set_way_who;
+} pes[PW_MAX_PES];
+
+static void push(struct lines *l, uint64_t line)
+{
+    if (l->n == l->size) {
+        l->size = l->size ? 2 * l->size : 256;
+        l->items = realloc(l->items, l->size * sizeof *l->items);
+        if (!l->items) {
+            abort();
+        }
+    }
+    l->items[l->n++] = line;
+}
+
+static bool contains(const struct lines *l, uint64_t line)
+{
+    for (size_t i = l->n; i-- > 0;) {
+        if (l->items[i] == line) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ files */
+
+static void *reserve(uint64_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool read_table(const char *path, char *error, unsigned size)
+{
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(&table, 1, sizeof table, f) : 0;
+    if (f) {
+        fclose(f);
+    }
+    if (n != sizeof table || memcmp(table.magic, PW_TABLE_MAGIC, sizeof table.magic) ||
+        table.version != PW_TABLE_VERSION || table.size != sizeof table) {
+        snprintf(error, size, "table %s: not a line automaton of this version", path);
+        return false;
+    }
+    return true;
+}
+
+static void *map(const char *path, size_t bytes, int writable, char *error, unsigned size)
+{
+    int fd = open(path, writable ? O_RDWR : O_RDONLY);
+    struct stat st;
+    void *p = MAP_FAILED;
+    if (fd >= 0 && !fstat(fd, &st) && (size_t)st.st_size >= bytes) {
+        p = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (p == MAP_FAILED) {
+        snprintf(error, size, "%s: cannot be opened, or is shorter than %zu bytes", path, bytes);
+        return NULL;
+    }
+    return p;
+}
+
+static bool open_run(const char *path, char *error, unsigned size)
+{
+    struct stat st;
+    if (stat(path, &st) || (size_t)st.st_size < sizeof *header) {
+        snprintf(error, size, "run file %s: missing or too short", path);
+        return false;
+    }
+    run_bytes = (size_t)st.st_size;
+    header = map(path, run_bytes, 1, error, size);
+    if (header && (header->version != PW_RUN_VERSION || header->header_size != sizeof *header ||
+                   header->finding_size != sizeof(struct pw_finding) ||
+                   sizeof *header + (uint64_t)header->max_findings * sizeof(struct pw_finding) >
+                       run_bytes)) {
+        snprintf(error, size, "run file %s: not of this version", path);
+        return false;
+    }
+    return header != NULL;
+}
+
+bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
+{
+    uint64_t lines = c->ram_size / PW_LINE_BYTES;
+    if (!read_table(c->table_path, error, size) || !open_run(c->run_path, error, size) ||
+        !(ram = map(c->ram_path, c->ram_size, 0, error, size)) ||
+        (c->rules_path && !pw_rules_read(c->rules_path, error, size))) {
+        return false;
+    }
+    pw_lines = reserve(lines * sizeof *pw_lines);
+    pw_writers = reserve(lines * PW_CELLS_PER_LINE * sizeof *pw_writers);
+    fetched = reserve(c->ram_size);
+    coherent_at = reserve(lines * sizeof *coherent_at);
+    touched = reserve(c->ram_size / 4096);
+    if (!pw_lines || !pw_writers || !fetched || !coherent_at || !touched ||
+        !pw_history_open(c->ram_size)) {
+        snprintf(error, size, "no address space for the shadow of %#lx bytes of RAM",
+                 (unsigned long)c->ram_size);
+        return false;
+    }
+    pw_ram_base = c->ram_base;
+    pw_ram_size = c->ram_size;
+    report_unsynced = c->report_unsynced;
+    keep_stale = c->keep_stale;
+    fill = c->start_on;
+    for (unsigned i = 0; c->start_on && i < PW_MAX_PES; i++) {
+        pes[i].on = i < c->start_on;
+    }
+    pw_report_open(header);
+    return true;
+}
+
+void pw_judge_close(void)
+{
+    if (getenv("POCWATCH_COUNTERS")) {
+        fprintf(stderr, "pocwatch: %lu pages shadowed\n", (unsigned long)touched_pages);
+    }
+}
+
+struct pw_runheader *pw_run_header(void)
+{
+    return header;
+}
+
+const void *pw_ram(uint64_t pa, unsigned size)
+{
+    uint64_t offset = pa - pw_ram_base;
+    return offset < pw_ram_size && pw_ram_size - offset >= size ? ram + offset : NULL;
+}
+
+/* ------------------------------------------------------------------ a line's states */
+
+static uint64_t line_of(uint64_t pa)
+{
+    return (pa - pw_ram_base) / PW_LINE_BYTES;
+}
+
+static void touch(uint64_t line)
+{
+    if (!touched[line / 64]) {
+        touched[line / 64] = 1;
+        touched_pages++;
+    }
+}
+
+static void forget_ok(struct pw_line *l)
+{
+    l->load_ok = l->store_ok = l->fetch_ok = 0;
+}
+
+static struct pw_pending *pending_of(uint64_t line)
+{
+    return pw_lines[line].flags & LINE_PENDING ? pw_pending_find(line) : NULL;
+}
+
+/* If nothing is in flight any more, put the states back into the shadow. */
+static void collapse(uint64_t line, struct pw_pending *p)
+{
+    struct pw_line *l = &pw_lines[line];
+    if (p->n_branches == 1 && p->branches[0].n == 0 && p->n_windows == 0) {
+        memcpy(l->states, p->branches[0].states, sizeof l->states);
+        l->flags &= (uint8_t)~LINE_PENDING;
+        pw_pending_drop(p);
+    }
+}
+
+static struct pw_pending *make_pending(uint64_t line)
+{
+    struct pw_line *l = &pw_lines[line];
+    struct pw_pending *p = pw_pending_get(line, l->states);
+    l->flags |= LINE_PENDING;
+    return p;
+}
+
+static uint8_t stale_of(uint64_t line, unsigned cell)
+{
+    struct pw_pending *p = pending_of(line);
+    return p ? pw_pending_stale(p, &table, fill, cell)
+             : table.stale[fill][pw_lines[line].states[cell]];
+}
+
+/* Taint I-cache invalidations in flight: what was put into I-caches may come after they acted. */
+static void taint(uint64_t line, unsigned cells, unsigned kinds)
+{
+    struct pw_pending *p = pending_of(line);
+    for (unsigned i = 0; p && i < p->n_windows; i++) {
+        for (unsigned k = 0; k < 2; k++) {
+            p->windows[i].tainted[k] |= kinds >> k & 1 ? (uint8_t)cells : 0;
+        }
+    }
+}
+
+/* The data side moved: fetch sources that may be stale taint what is in flight. */
+static void taint_sources(uint64_t line)
+{
+    struct pw_pending *p = pending_of(line);
+    for (unsigned c = 0; p && p->n_windows && c < PW_CELLS_PER_LINE; c++) {
+        uint8_t stale = pw_pending_stale(p, &table, fill, c);
+        taint(line, 1u << c,
+              (stale & table.fetch_stale[PW_KIND_WB] ? 1 : 0) |
+                  (stale & table.fetch_stale[PW_KIND_NC] ? 2 : 0));
+    }
+}
+
+/* Step the cells of a line: `own` on `cells`, `others` on the rest. Returns whether any changed. */
+static bool step(uint64_t line, unsigned cells, unsigned own, unsigned others)
+{
+    struct pw_line *l = &pw_lines[line];
+    struct pw_pending *p = pending_of(line);
+    touch(line);
+    if (p) {
+        pw_pending_step(p, &table, fill, cells, own, others);
+        taint_sources(line);
+        forget_ok(l);
+        return true;
+    }
+    bool changed = false;
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        unsigned event = cells >> c & 1 ? own : others;
+        if (event != PW_NO_EVENT) {
+            uint8_t next = table.delta[fill][event][l->states[c]];
+            changed |= next != l->states[c];
+            l->states[c] = next;
+        }
+    }
+    if (changed) {
+        forget_ok(l);
+    }
+    return changed;
+}
+
+/* An access of the PE to the line: what it sees done of its own maintenance (fact C9). */
+static void see_done(uint64_t line, unsigned pe, unsigned kind)
+{
+    struct pw_pending *p = pending_of(line);
+    if (p) {
+        pw_pending_force(p, pe, kind == PW_KIND_WB);
+        collapse(line, p);
+        forget_ok(&pw_lines[line]);
+    }
+}
+
+static void written(uint64_t line, unsigned cells)
+{
+    struct pw_line *l = &pw_lines[line];
+    if (!table.dic) {
+        if ((l->istale[0] & l->istale[1] & cells) != cells) {
+            l->fetch_ok = 0;
+        }
+        l->istale[0] |= (uint8_t)cells;
+        l->istale[1] |= (uint8_t)cells;
+        taint(line, cells, 3);
+    }
+    if (report_unsynced) {
+        coherent_at[line] = ++clock_now;
+        l->store_ok = 0;
+    }
+}
+
+/* After a report: the line counts as coherent, so that one cause is not told a thousand times. */
+static void heal(uint64_t line)
+{
+    struct pw_line *l = &pw_lines[line];
+    struct pw_pending *p = pending_of(line);
+    if (keep_stale) {
+        return;
+    }
+    if (p) {
+        pw_pending_drop(p);
+    }
+    memset(l, 0, sizeof *l);
+    memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
+    l->flags = LINE_COPIED;
+    pw_history_clear(line);
+}
+
+/* ------------------------------------------------------------------ reports */
+
+static void report(struct pw_cpu *cpu, const struct pw_site *site, struct pw_access *access,
+                   uint64_t line, unsigned cell, unsigned kind, unsigned stale)
+{
+    uint16_t states[PW_CELLS_PER_LINE];
+    const struct pw_pending *p = pending_of(line);
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        states[c] = p ? p->branches[0].states[c] : pw_lines[line].states[c];
+    }
+    access->pc = site ? site->pc : PW_NO_ADDRESS;
+    access->pc_pa = site ? site->pc_pa : PW_NO_ADDRESS;
+    access->pc_ipa = cpu->fetch_ipa == PW_NO_ADDRESS ? PW_NO_ADDRESS
+                                                      : cpu->fetch_ipa | (access->pc & 0xfff);
+    access->insn = site ? site->insn : 0;
+    access->el = site ? site->el : 0;
+    access->pe = cpu->pe;
+    access->vm_id = cpu->vm_id;
+    access->flags |= cpu->vm ? PW_FLAG_VM : 0;
+    if (stale & PW_STALE_LOST && kind != PW_FINDING_UNSYNCED_FETCH) {
+        kind = PW_FINDING_LOST_WRITE;
+    }
+    pw_report(access, kind, line, cell, states, pw_writers[line * PW_CELLS_PER_LINE + cell]);
+}
+
+static struct pw_access access_of(const struct pw_page *page, uint64_t va, unsigned size,
+                                  unsigned op)
+{
+    return (struct pw_access){
+        .va = va,
+        .pa = page->pa | (va & 4095),
+        .ipa = page->ipa == PW_NO_ADDRESS ? page->ipa : page->ipa | (va & 4095),
+        .why = page->why,
+        .op = (uint8_t)op,
+        .kind = page->kind,
+        .size = (uint8_t)size,
+        .flags = page->mmu_on ? PW_FLAG_MMU_ON : 0,
+        .s1_mair = page->s1_mair,
+        .s2_attr = page->s2_attr,
+    };
+}
+
+/* ------------------------------------------------------------------ data accesses */
+
+static unsigned cells_of(uint64_t pa, unsigned size)
+{
+    unsigned first = pa % PW_LINE_BYTES / PW_CELL_BYTES;
+    unsigned last = (pa % PW_LINE_BYTES + size - 1) / PW_CELL_BYTES;
+    return (0xffu >> (7 - last)) & (0xffu << first);
+}
+
+static const uint8_t store_event[] = {
+    [PW_KIND_WB] = PW_EVENT_ST_WB,
+    [PW_KIND_WT] = PW_EVENT_ST_WT,
+    [PW_KIND_NC] = PW_EVENT_ST_NC,
+    [PW_KIND_DEV] = PW_EVENT_ST_NC,
+};
+
+static void store(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                  uint64_t pa, unsigned size, unsigned op)
+{
+    uint64_t line = line_of(pa);
+    struct pw_line *l = &pw_lines[line];
+    unsigned cells = cells_of(pa, size), kind = page->kind;
+    unsigned others = kind == PW_KIND_WB ? PW_EVENT_ST_WB_NEIGHBOUR : PW_NO_EVENT;
+    pw_who who = pw_who_of(cpu, site, kind, page->mmu_on);
+    see_done(line, cpu->pe, kind);
+    if (kind == PW_KIND_NC || kind == PW_KIND_DEV) {
+        struct lines *u = &pes[cpu->pe].uncached;
+        if (!u->n || u->items[u->n - 1] != line) {
+            push(u, line);
+        }
+    }
+    bool changed = step(line, cells, store_event[kind], others);
+    written(line, cells);
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        if (cells >> c & 1) {
+            pw_writers[line * PW_CELLS_PER_LINE + c] = who;
+        }
+    }
+    if (changed) {
+        pw_history_add(line, who, op, cells, 0, -1, cpu->vm_id);
+    } else if (kind == PW_KIND_WB && !(l->flags & LINE_PENDING) && !report_unsynced) {
+        l->store_ok |= (uint8_t)cells;
+    }
+}
+
+static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                 uint64_t va, uint64_t pa, unsigned size, unsigned op)
+{
+    uint64_t line = line_of(pa);
+    struct pw_line *l = &pw_lines[line];
+    unsigned cells = cells_of(pa, size), kind = page->kind;
+    if (op == PW_OP_LD) {
+        see_done(line, cpu->pe, kind);
+    }
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        uint8_t stale = cells >> c & 1 ? stale_of(line, c) : 0;
+        if (stale & table.read_stale[kind]) {
+            struct pw_access a = access_of(page, va, size, op);
+            report(cpu, site, &a, line, c,
+                   op == PW_OP_TW ? PW_FINDING_STALE_WALK : PW_FINDING_STALE_READ, stale);
+            heal(line);
+            break;
+        }
+    }
+    bool changed = false;
+    if (kind == PW_KIND_WB || kind == PW_KIND_WT) {
+        changed = step(line, 0xff, PW_EVENT_LD_CACHED, PW_NO_EVENT);
+    }
+    if (!changed && kind == PW_KIND_WB && !(l->flags & LINE_PENDING) && !keep_stale) {
+        l->load_ok |= (uint8_t)cells;
+    }
+}
+
+/* One call per line touched: accesses may cross lines. */
+void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                  uint64_t va, unsigned size, unsigned op)
+{
+    pthread_mutex_lock(&lock);
+    while (size) {
+        unsigned n = PW_LINE_BYTES - va % PW_LINE_BYTES;
+        n = size < n ? size : n;
+        uint64_t pa = page->pa | (va & 4095);
+        if (op == PW_OP_ST) {
+            store(cpu, site, page, pa, n, op);
+        } else {
+            load(cpu, site, page, va, pa, n, op);
+        }
+        va += n;
+        size -= n;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsigned kind,
+             unsigned why, uint64_t va)
+{
+    struct pw_page page = {.pa = pa & ~UINT64_C(4095), .ipa = PW_NO_ADDRESS, .why = (uint16_t)why,
+                           .kind = (uint8_t)kind, .s2_attr = 0xff, .mmu_on = 1, .in_ram = 1};
+    (void)va; /* the finding's VA would be the descriptor's, which has none */
+    if (!pw_ram(pa, 8)) {
+        return;
+    }
+    const struct pw_line *l = &pw_lines[line_of(pa)];
+    if (kind == PW_KIND_WB && l->load_ok & cells_of(pa, 8)) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    load(cpu, site, &page, va, pa, 8, PW_OP_TW);
+    pthread_mutex_unlock(&lock);
+}
+
+void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+            uint64_t va, unsigned block)
+{
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < block; i += PW_LINE_BYTES) {
+        store(cpu, site, page, page->pa | ((va + i) & 4095), PW_LINE_BYTES, PW_OP_DC_ZVA);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t line = line_of(pa);
+    unsigned cells = cells_of(pa, size);
+    if (write) {
+        step(line, cells, coherent ? PW_EVENT_WR_COHERENT : PW_EVENT_ST_NC, PW_NO_EVENT);
+        written(line, cells);
+        pw_history_add(line, 0, PW_OP_DMA_WR, cells, 0, -1, 0);
+    } else {
+        static struct pw_cpu device = {.fetch_ipa = PW_NO_ADDRESS};
+        struct pw_page page = {.pa = pa & ~UINT64_C(4095), .ipa = PW_NO_ADDRESS, .in_ram = 1,
+                               .kind = coherent ? PW_KIND_WB : PW_KIND_NC};
+        load(&device, NULL, &page, pa, pa, size, PW_OP_DMA_RD);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* ------------------------------------------------------------------ fetches */
+
+static uint32_t word_at(const char *base, uint64_t line, unsigned i)
+{
+    uint32_t word;
+    memcpy(&word, base + line * PW_LINE_BYTES + 4 * i, sizeof word);
+    return word;
+}
+
+/* Whether an instruction that an I-cache may hold an old value of may be executed all the same:
+ * it did not change since the I-side was coherent, or both values may be met (fact C14). */
+static bool harmless(uint64_t line, unsigned i)
+{
+    if (!(pw_lines[line].flags & LINE_COPIED) || keep_stale) {
+        return false;
+    }
+    uint32_t before = word_at(fetched, line, i), now = word_at(ram, line, i);
+    return before == now || pw_cmodx_pair(before, now);
+}
+
+static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                  uint64_t va, unsigned n)
+{
+    uint64_t pa = page->pa | (va & 4095), line = line_of(pa);
+    struct pw_line *l = &pw_lines[line];
+    unsigned kind = page->kind, first = pa % PW_LINE_BYTES / 4;
+    unsigned wb = kind == PW_KIND_WB || kind == PW_KIND_WT;
+    unsigned nc = kind != PW_KIND_WB;
+    touch(line);
+    for (unsigned i = first; i < first + n; i++) {
+        unsigned cell = i / 2;
+        uint8_t stale = stale_of(line, cell);
+        bool source = stale & table.fetch_stale[kind];
+        unsigned old = (wb ? l->istale[0] | l->spoiled[0] : 0) |
+                       (nc ? l->istale[1] | l->spoiled[1] : 0);
+        bool icache = (old >> cell & 1) && !(kind == PW_KIND_WB && harmless(line, i));
+        if (source || icache) {
+            struct pw_access a = access_of(page, va + 4 * (i - first), 4, PW_OP_IF);
+            a.insn = word_at(ram, line, i);
+            report(cpu, site, &a, line, cell, PW_FINDING_STALE_FETCH, source ? stale : 0);
+            if (source) {
+                l->spoiled[0] |= (uint8_t)(1u << cell);
+                l->spoiled[1] |= (uint8_t)(1u << cell);
+                taint(line, 1u << cell, 3);
+            }
+            heal(line);
+            return;
+        }
+    }
+    if (report_unsynced && coherent_at[line] > pes[cpu->pe].synced_at) {
+        struct pw_access a = access_of(page, va, 4, PW_OP_IF);
+        report(cpu, site, &a, line, first / 2, PW_FINDING_UNSYNCED_FETCH, 0);
+        coherent_at[line] = 0;
+    }
+    /* Is the whole line fresh for this kind? Then later fetches need not come here. */
+    bool fresh = true, coherent = true;
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        fresh &= !(stale_of(line, c) & table.fetch_stale[kind]);
+        coherent &= !(((wb ? l->istale[0] | l->spoiled[0] : 0) |
+                       (nc ? l->istale[1] | l->spoiled[1] : 0)) >> c & 1);
+    }
+    if (coherent && !(l->flags & LINE_COPIED)) {
+        memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
+        l->flags |= LINE_COPIED;
+    }
+    if (fresh && coherent && !(l->flags & LINE_PENDING) && !keep_stale && !report_unsynced) {
+        l->fetch_ok |= (uint8_t)(1u << kind);
+    }
+}
+
+void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                   uint64_t va, unsigned n)
+{
+    pthread_mutex_lock(&lock);
+    fetch(cpu, site, page, va, n);
+    pthread_mutex_unlock(&lock);
+}
+
+/* ------------------------------------------------------------------ maintenance */
+
+static bool changes(uint64_t line, unsigned event)
+{
+    const struct pw_line *l = &pw_lines[line];
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        if (table.delta[fill][event][l->states[c]] != l->states[c]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+           uint64_t va, unsigned op, unsigned flags)
+{
+    struct pe *pe = &pes[cpu->pe];
+    pthread_mutex_lock(&lock);
+    uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
+    uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
+    pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
+    header->maintenance[op]++;
+    int rule;
+    unsigned asked = op;
+    op = pw_rules_apply(op, site, ipa, pa, &rule);
+    if (rule >= 0) {
+        header->matched[rule]++;
+        flags |= op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
+    }
+    if (!page) {
+        if (op != PW_RULE_DROPPED) {
+            pe->set_way |= 1u << op;
+            pe->set_way_who = who;
+        }
+        pthread_mutex_unlock(&lock);
+        return;
+    }
+    uint64_t line = line_of(pa);
+    struct pw_pending *p = pending_of(line);
+    bool dropped = op == PW_RULE_DROPPED;
+    bool idle = dropped || table.idle[op];
+    bool moves = p || changes(line, table.event[dropped ? asked : op]);
+    if (!moves) {
+        header->redundant[asked]++;
+    }
+    if (moves || (!idle && table.discards[op])) {
+        pw_history_add(line, who, dropped ? asked : op, 0xff, flags, rule, cpu->vm_id);
+        touch(line);
+    }
+    if (!idle && (moves || table.discards[op])) {
+        p = make_pending(line);
+        if (!pw_pending_issue(p, &table, fill, cpu->pe, op, contains(&pe->uncached, line))) {
+            header->pending_overflows++;
+        }
+        taint_sources(line);
+        forget_ok(&pw_lines[line]);
+        push(&pe->issued, line);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void pw_outer(uint64_t pa, unsigned op)
+{
+    pthread_mutex_lock(&lock);
+    step(line_of(pa), 0xff, table.event[op], PW_NO_EVENT);
+    pthread_mutex_unlock(&lock);
+}
+
+/* An invalidation of the line by all PEs is complete: what may the I-caches still hold? */
+static void invalidated(uint64_t line, const uint8_t tainted[2])
+{
+    struct pw_line *l = &pw_lines[line];
+    for (unsigned k = 0; k < 2; k++) {
+        l->istale[k] = l->spoiled[k] = tainted[k];
+    }
+    memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
+    l->flags |= LINE_COPIED;
+    if (report_unsynced) {
+        coherent_at[line] = ++clock_now;
+    }
+    forget_ok(l);
+}
+
+void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+           uint64_t va, unsigned op, bool all_pes)
+{
+    struct pe *pe = &pes[cpu->pe];
+    pthread_mutex_lock(&lock);
+    uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
+    uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
+    pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
+    unsigned flags = 0, asked = op;
+    int rule;
+    header->maintenance[op]++;
+    op = pw_rules_apply(op, site, ipa, pa, &rule);
+    if (rule >= 0) {
+        header->matched[rule]++;
+        flags = op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
+    }
+    if (!page) {
+        if (op != PW_RULE_DROPPED) {
+            *(all_pes || header->n_pes <= 1 ? &pe->ialluis : &pe->iallu) = true;
+        }
+        pthread_mutex_unlock(&lock);
+        return;
+    }
+    uint64_t line = line_of(pa);
+    struct pw_line *l = &pw_lines[line];
+    touch(line);
+    if (!((l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) &&
+        !(l->flags & LINE_PENDING)) {
+        header->redundant[asked]++;
+    }
+    pw_history_add(line, who, op == PW_RULE_DROPPED ? asked : op, 0xff, flags, rule, cpu->vm_id);
+    if (op != PW_RULE_DROPPED) {
+        struct pw_pending *p = make_pending(line);
+        unsigned i = 0;
+        while (i < p->n_windows && p->windows[i].issuer != cpu->pe) {
+            i++;
+        }
+        if (i == PW_MAX_WINDOWS) {
+            header->pending_overflows++;
+        } else {
+            p->n_windows = (uint8_t)(i < p->n_windows ? p->n_windows : i + 1);
+            p->windows[i] = (struct pw_window){.issuer = cpu->pe, .all_pes = all_pes};
+            taint_sources(line);
+            push(&pe->issued, line);
+        }
+        l->fetch_ok = 0;
+        forget_ok(l);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* Every line touched so far: an IC by all, or a set/way loop, is complete. */
+static void for_all_lines(void (*act)(uint64_t line, const struct pe *pe), const struct pe *pe)
+{
+    for (uint64_t page = 0; page < pw_ram_size / 4096; page++) {
+        for (unsigned i = 0; touched[page] && i < 64; i++) {
+            act(page * 64 + i, pe);
+        }
+    }
+}
+
+static void complete_all(uint64_t line, const struct pe *pe)
+{
+    struct pw_line *l = &pw_lines[line];
+    uint8_t tainted[2] = {0, 0};
+    (void)pe;
+    if (!(l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) {
+        return;
+    }
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        uint8_t stale = stale_of(line, c);
+        tainted[0] |= stale & table.fetch_stale[PW_KIND_WB] ? 1u << c : 0;
+        tainted[1] |= stale & table.fetch_stale[PW_KIND_NC] ? 1u << c : 0;
+    }
+    invalidated(line, tainted);
+}
+
+static void complete_set_way(uint64_t line, const struct pe *pe)
+{
+    for (unsigned op = PW_OP_DC_CSW; op <= PW_OP_DC_ISW; op++) {
+        if (pe->set_way >> op & 1 && step(line, 0xff, table.event[op], PW_NO_EVENT)) {
+            pw_history_add(line, pe->set_way_who, op, 0xff, 0, -1, 0);
+        }
+    }
+}
+
+static void dsb(struct pw_cpu *cpu, const struct pw_site *site)
+{
+    struct pe *pe = &pes[cpu->pe];
+    for (size_t i = 0; i < pe->issued.n; i++) {
+        uint64_t line = pe->issued.items[i];
+        struct pw_pending *p = pending_of(line);
+        if (!p) {
+            continue;
+        }
+        pw_pending_force(p, cpu->pe, true);
+        for (unsigned w = 0; w < p->n_windows; w++) {
+            if (p->windows[w].issuer == cpu->pe) {
+                struct pw_window done = p->windows[w];
+                p->windows[w] = p->windows[--p->n_windows];
+                invalidated(line, done.tainted);
+                break;
+            }
+        }
+        forget_ok(&pw_lines[line]);
+        collapse(line, p);
+    }
+    (void)site;
+    pe->issued.n = pe->ordered = 0;
+    pe->uncached.n = 0;
+    if (pe->ialluis) {
+        for_all_lines(complete_all, pe);
+    }
+    if (pe->set_way) {
+        for_all_lines(complete_set_way, pe);
+    }
+    pe->ialluis = pe->iallu = false;
+    pe->set_way = 0;
+}
+
+static void dmb(struct pw_cpu *cpu)
+{
+    struct pe *pe = &pes[cpu->pe];
+    for (size_t i = pe->ordered; i < pe->issued.n; i++) {
+        struct pw_pending *p = pending_of(pe->issued.items[i]);
+        if (p) {
+            pw_pending_dmb(p, &table, cpu->pe);
+        }
+    }
+    pe->ordered = pe->issued.n;
+    pe->uncached.n = 0;
+}
+
+void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op)
+{
+    struct pe *pe = &pes[cpu->pe];
+    if (op == PW_OP_ISB) {
+        pe->synced_at = clock_now;
+        return;
+    }
+    if (!pe->issued.n && !pe->uncached.n && !pe->ialluis && !pe->iallu && !pe->set_way) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    if (op == PW_OP_DSB) {
+        dsb(cpu, site);
+    } else {
+        dmb(cpu);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* ------------------------------------------------------------------ the fill switch */
+
+static void close_line(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    step(line, 0xff, PW_EVENT_CLOSE, PW_NO_EVENT);
+}
+
+static void forget_line(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    forget_ok(&pw_lines[line]);
+}
+
+void pw_mmu(struct pw_cpu *cpu, bool on)
+{
+    int now = 0;
+    pthread_mutex_lock(&lock);
+    pes[cpu->pe].on = on;
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        now |= pes[i].on;
+    }
+    if (now != fill) {
+        if (fill) {
+            for_all_lines(close_line, NULL);
+        }
+        fill = now;
+        for_all_lines(forget_line, NULL);
+    }
+    pthread_mutex_unlock(&lock);
+}

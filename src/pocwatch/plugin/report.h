@@ -1,0 +1,13 @@
+/* Findings: deduplicated by code site, counted, written to the run file. Callers serialise. */
+#ifndef POCWATCH_REPORT_H
+#define POCWATCH_REPORT_H
+
+#include "history.h"
+
+void pw_report_open(struct pw_runheader *header);
+void pw_report(const struct pw_access *access, unsigned kind, uint64_t line, unsigned cell,
+               const uint16_t states[PW_CELLS_PER_LINE], pw_who writer);
+/* How many reads were reported so far, counted each time. */
+uint64_t pw_reports(void);
+
+#endif
