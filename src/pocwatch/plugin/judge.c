@@ -34,7 +34,8 @@ static struct pw_table table;
 static struct pw_runheader *header;
 static size_t run_bytes;
 static const char *ram;
-static char *fetched;     /* per line, RAM as the I-side was last coherent with it (LINE_COPIED) */
+static int ram_fd = -1; /* open until the snapshot is taken */
+static char *fetched;     /* RAM as the I-side was last coherent with it, line by line */
 static uint32_t *coherent_at; /* per line, `clock_now` when its I-side became coherent */
 static uint32_t clock_now; /* counts I-side completions, for `unsynced` */
 static bool report_unsynced, keep_stale;
@@ -148,6 +149,7 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
     uint64_t lines = c->ram_size / PW_LINE_BYTES;
     if (!read_table(c->table_path, error, size) || !open_run(c->run_path, error, size) ||
         !(ram = map(c->ram_path, c->ram_size, 0, error, size)) ||
+        (ram_fd = open(c->ram_path, O_RDONLY)) < 0 ||
         (c->rules_path && !pw_rules_read(c->rules_path, error, size))) {
         return false;
     }
@@ -334,7 +336,6 @@ static void heal(uint64_t line)
     }
     memset(l, 0, sizeof *l);
     memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
-    l->flags = LINE_COPIED;
     pw_history_clear(line);
 }
 
@@ -532,11 +533,25 @@ static uint32_t word_at(const char *base, uint64_t line, unsigned i)
  * it did not change since the I-side was coherent, or both values may be met (fact C14). */
 static bool harmless(uint64_t line, unsigned i)
 {
-    if (!(pw_lines[line].flags & LINE_COPIED) || keep_stale) {
+    if (keep_stale) {
         return false;
     }
     uint32_t before = word_at(fetched, line, i), now = word_at(ram, line, i);
     return before == now || pw_cmodx_pair(before, now);
+}
+
+/* Keep RAM as it is before the first instruction: images that QEMU loaded, coherent with I-caches. */
+static void snapshot(void)
+{
+    off_t data = 0, hole;
+    while ((data = lseek(ram_fd, data, SEEK_DATA)) >= 0 &&
+           (hole = lseek(ram_fd, data, SEEK_HOLE)) > data && (uint64_t)data < pw_ram_size) {
+        uint64_t end = (uint64_t)hole < pw_ram_size ? (uint64_t)hole : pw_ram_size;
+        memcpy(fetched + data, ram + data, end - (uint64_t)data);
+        data = hole;
+    }
+    close(ram_fd);
+    ram_fd = -1;
 }
 
 static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
@@ -580,10 +595,6 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
         coherent &= !(((wb ? l->istale[0] | l->spoiled[0] : 0) |
                        (nc ? l->istale[1] | l->spoiled[1] : 0)) >> c & 1);
     }
-    if (coherent && !(l->flags & LINE_COPIED)) {
-        memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
-        l->flags |= LINE_COPIED;
-    }
     if (fresh && coherent && !(l->flags & LINE_PENDING) && !keep_stale && !report_unsynced) {
         l->fetch_ok |= (uint8_t)(1u << kind);
     }
@@ -593,6 +604,9 @@ void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct 
                    uint64_t va, unsigned n)
 {
     pthread_mutex_lock(&lock);
+    if (ram_fd >= 0) {
+        snapshot();
+    }
     fetch(cpu, site, page, va, n);
     pthread_mutex_unlock(&lock);
 }
@@ -673,7 +687,6 @@ static void invalidated(uint64_t line, const uint8_t tainted[2])
         l->istale[k] = l->spoiled[k] = tainted[k];
     }
     memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
-    l->flags |= LINE_COPIED;
     if (report_unsynced) {
         coherent_at[line] = ++clock_now;
     }

@@ -12,10 +12,7 @@
 #define PW_LINE_BYTES 64
 #define PW_CELL_BYTES 8
 
-enum {
-    LINE_PENDING = 1, /* has a record in pending.h; `states` is not valid */
-    LINE_COPIED = 2,  /* `fetched` RAM copy holds what the I-side was last coherent with */
-};
+enum { LINE_PENDING = 1 }; /* a flag: has a record in pending.h; `states` is not valid */
 
 struct pw_line {
     uint8_t load_ok, store_ok; /* cells: write-back accesses that are self-loops, loads fresh */
