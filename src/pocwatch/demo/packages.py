@@ -6,7 +6,6 @@ and sources derived from the machine's. Signatures are checked as always. Works 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -83,6 +82,7 @@ class AptRoot:
                 f"which to derive one for Debian's '{release}'"
             )
         self._release = release
+        self._update_failure = ""
         self._config = root / "apt.conf"
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -94,10 +94,12 @@ class AptRoot:
         """Fetch the lists of packages.
 
         One source of several may fail without harm (a mirror for one suite only), so a failure
-        shows when a package cannot be found.
+        is told when a package cannot be found.
         """
-        with contextlib.suppress(DemoError):
-            self._apt("apt-get", "update")
+        try:
+            self._apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+        except DemoError as error:
+            self._update_failure = f"; {error}"
 
     def dependency(self, package: str, prefix: str) -> str:
         """Return the name of the package that `package` depends on and that begins so."""
@@ -131,18 +133,19 @@ class AptRoot:
     def _show(self, package: str) -> str:
         try:
             return self._apt("apt-cache", "show", "--no-all-versions", package)
-        except DemoError as error:
+        except DemoError:
             raise DemoError(
-                f"package '{package}' was not found in Debian's '{self._release}': {error}"
+                f"package '{package}' was not found in Debian's '{self._release}' for "
+                f"{ARCHITECTURE}{self._update_failure}"
             ) from None
 
     def _apt(self, tool: str, *arguments: str, cwd: Path | None = None) -> str:
         command = [tool, "-c", str(self._config), "-qq", *arguments]
-        return _run(command, f"{tool} {arguments[0]} failed", cwd)
+        return _run(command, f"{tool} failed", cwd)
 
 
 def _run(command: Sequence[str], failure: str, cwd: Path | None = None) -> str:
-    """Run a command and return its output. Raises DemoError with its last word."""
+    """Run a command and return its output. Raises DemoError with the first error it names."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -153,6 +156,7 @@ def _run(command: Sequence[str], failure: str, cwd: Path | None = None) -> str:
         check=False,
     )
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        raise DemoError(f"{failure} (status {done.returncode}): {lines[-1].strip()}")
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        first = next((line for line in lines if line.startswith("E: ")), "".join(lines[-1:]))
+        raise DemoError(f"{failure} (status {done.returncode}): {first or 'it gave no reason'}")
     return done.stdout
