@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pocwatch.trace.records import Finding
 
 FakeQemu = Callable[..., Path]

@@ -91,5 +91,5 @@ def finding(
     for position, each in enumerate(history):
         raw.history[position] = each
     for cell in range(8):
-        raw.states[cell] = 17 if cell == raw.cell else 3
+        raw.states[cell] = 1 if cell == raw.cell else 2
     return raw

@@ -1,4 +1,4 @@
-"""`pocwatch run` as users start it, on a fake QEMU: console, report, exit code, terminal, full disk."""
+"""`pocwatch run` as users start it, on a fake QEMU: console, report, exit code, full disk."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_the_order_is_that_of_kernel_sanitizers() -> None:
 def test_max_findings_hides_but_counts() -> None:
     rendered = text.render(reports.report(), max_findings=1)
     assert "stale-read" not in rendered
-    assert "1 more not shown" in rendered
+    assert "1 more cause not shown" in rendered
     assert "2 findings" in rendered
 
 

@@ -46,6 +46,13 @@ def test_addresses_and_circumstances() -> None:
     assert found.repair == ("dc civac before the ld dev", "dsb")
 
 
+def test_a_fetch_is_named_by_the_instruction_fetched_not_the_first_of_its_run() -> None:
+    va = raw.GUEST_PC + 8
+    fetch = raw.guest_access(Op.IF, Kind.NC, va=va, ipa=va, pa=raw.GUEST_CODE_PA + 8)
+    access = analysed(access=fetch, kind=FindingKind.STALE_FETCH).access
+    assert (access.pc, access.pc_pa, access.pc_ipa) == (va, raw.GUEST_CODE_PA + 8, va)
+
+
 def test_unknown_writer() -> None:
     assert analysed(writer=Event()).writer is None
 

@@ -107,6 +107,16 @@ def test_guest_load_address_found_by_content(image: Path, named: str) -> None:
     assert locator.symbol(high) == "primary_entry", "under KASLR"
 
 
+def test_events_without_an_ipa_are_found_flat_and_by_the_slide_seen(image: Path) -> None:
+    locator = Locator(programs([f"guest@{GUEST_LOAD:#x}={image}"], machine()))
+    slide = 0x1234_0020_0000
+    seen = Where(LINK + slide + 0x1000, 0x4A00_1000, GUEST_LOAD + 0x1000, True)
+    locator.settle([seen])
+    flat = Where(GUEST_LOAD + 0x2004, 0x4A00_2004, NO_ADDRESS, True)
+    high = Where(LINK + slide + 0x2004, 0x4A00_2004, NO_ADDRESS, True)
+    assert locator.symbol(flat) == locator.symbol(high) == "dcache_clean_inval_poc+0x4"
+
+
 def _patched(page: bytes) -> bytes:
     return b"\x1f\x20\x03\xd5" * 100 + page[400:]  # alternatives replaced a tenth of it
 

@@ -26,7 +26,7 @@ reason = "ftrace patches it"
 """
 
 
-def finding(flags: Flag = Flag(0)) -> Finding:
+def finding(flags: int = 0) -> Finding:
     base = 0x8020_0000
     table = SymbolTable.of("t", [Symbol(base - 4, "__set_fixmap"), Symbol(base + 64, "next")])
     found = raw.finding(

@@ -89,5 +89,5 @@ def test_refused(option: str, text: str, says: str) -> None:
 
 
 def test_too_many() -> None:
-    with pytest.raises(UsageError, match="65 .*at most 64"):
+    with pytest.raises(UsageError, match=r"65 .*at most 64"):
         check_count([rule("*@*")] * 65)

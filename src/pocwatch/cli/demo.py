@@ -142,15 +142,18 @@ def _show(reports: Sequence[Report]) -> None:
 
 def _brief(report: Report, shown: int = 8) -> str:
     from pocwatch.report import text
+    from pocwatch.report.groups import group
 
+    groups = group(report.findings)
+    suppressed = sum(s.count for s in report.suppressed)
     lines = [
-        f"{len(report.findings)} findings, {sum(s.count for s in report.suppressed)} suppressed",
+        f"{len(report.findings)} findings of {len(groups)} causes, {suppressed} suppressed",
         f"{report.instructions:,} instructions",
         *(f"{op}: {count:,}" for op, count in report.maintenance.items()),
         *(f"rule {rule!r}: {count:,} times" for rule, count in report.dropped.items()),
         "",
-        *(text.verdict(finding) for finding in report.findings[:shown]),
+        *(f"{text.verdict(g.first)}, {len(g.findings)} places" for g in groups[:shown]),
     ]
-    if len(report.findings) > shown:
-        lines.append(f"... and {len(report.findings) - shown} more")
+    if len(groups) > shown:
+        lines.append(f"... and {len(groups) - shown} more causes")
     return "\n".join(lines)

@@ -53,7 +53,7 @@ _PATH = click.Path(path_type=Path)
     "--max-findings",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Show at most N findings in the text; all are counted and in the JSON.",
+    help="Show at most N causes in the text; all findings are counted and in the JSON.",
 )
 @click.option("--unsynced", is_flag=True, help="Report fetches that lack only an ISB, too.")
 @click.option("--redundant", is_flag=True, help="Count maintenance that changed nothing.")

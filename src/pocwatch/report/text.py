@@ -8,22 +8,25 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from pocwatch.report import words
+from pocwatch.report.groups import Group, group
 from pocwatch.sanitizer.findings import Event, Finding, Line, Report
 
 _RULER = "=" * 78
 _WIDTH = 78
 _CELL_BYTES = 8
+_OTHER_PLACES = 6
 
 
 def render(report: Report, max_findings: int | None = None) -> str:
-    """Return the whole report."""
-    shown = report.findings if max_findings is None else report.findings[:max_findings]
+    """Return the whole report; findings with one cause are one entry, `max_findings` entries."""
+    groups = group(report.findings)
+    shown = groups if max_findings is None else groups[:max_findings]
     lines: list[str] = []
-    for number, finding in enumerate(shown, 1):
-        lines += [_RULER, *_finding(finding, number), ""]
+    for number, each in enumerate(shown, 1):
+        lines += [_RULER, *_finding(each.first, number), *_others(each), ""]
     if shown:
         lines += [_RULER, f"Reproduce: {shlex.join(report.command)}", ""]
-    lines += _summary(report, len(shown))
+    lines += _summary(report, len(groups), len(shown))
     return "\n".join(lines) + "\n"
 
 
@@ -71,6 +74,16 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
         yield from _paragraph("Repair: ", "; ".join(finding.repair))
 
 
+def _others(same: Group) -> Iterator[str]:
+    rest = same.findings[1:]
+    if not rest:
+        return
+    names = dict.fromkeys(f.access.symbol or f"{f.access.pc:#x}" for f in rest)
+    some = list(names)[:_OTHER_PLACES]
+    more = f" and {len(names) - len(some):,} more" if len(names) > len(some) else ""
+    yield from _paragraph(f"Same cause at {len(rest):,} more places: ", ", ".join(some) + more)
+
+
 def _writer(event: Event | None) -> Iterator[str]:
     if event is None:
         yield "  nobody seen: the initial contents of RAM, or forgotten"
@@ -100,12 +113,15 @@ def _line(line: Line) -> Iterator[str]:
         yield from _paragraph(f"  {state}: ", text)
 
 
-def _summary(report: Report, shown: int) -> Iterator[str]:
+def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
     ended = "" if report.complete else f"  PARTIAL: {report.failure or 'the run did not end'}"
     found = _counted(len(report.findings), "finding")
+    if causes < len(report.findings):
+        found += f" of {_counted(causes, 'cause')}"
     yield f"pocwatch: {found} on platform {report.platform}{ended}"
-    if shown < len(report.findings):
-        yield f"  {len(report.findings) - shown} more not shown (--max-findings); --json has all"
+    if shown < causes:
+        hidden = _counted(causes - shown, "more cause")
+        yield f"  {hidden} not shown (--max-findings); --json has all"
     yield (
         f"  {report.instructions:,} instructions, {report.accesses:,} accesses, "
         f"{report.walks:,} walks, {sum(report.maintenance.values()):,} maintenance operations"

@@ -21,7 +21,7 @@ from pocwatch.sanitizer.locate import Locator, Where
 from pocwatch.trace import records
 from pocwatch.trace.records import NO_ADDRESS, FindingKind, Flag, Why
 
-_WRITES = frozenset({Op.ST, Op.DC_ZVA, Op.DMA_WR})
+_PAGE = 4096
 _MAINTENANCE = frozenset(DATA_MAINTENANCE) | INSTRUCTION_MAINTENANCE | OUTER_MAINTENANCE
 _KIND_TEXT = {
     Kind.WB: "Normal Write-Back",
@@ -41,8 +41,16 @@ def _address(value: int) -> int | None:
 
 
 def where(record: records.Access | records.Event) -> Where:
-    """Return where a recorded instruction was executed."""
-    return Where(record.pc, record.pc_pa, record.pc_ipa, bool(record.flags & Flag.VM))
+    """Return where a recorded instruction was executed.
+
+    A fetch is recorded at the first instruction of a run of them; the one concerned is at its VA.
+    """
+    place = Where(record.pc, record.pc_pa, record.pc_ipa, bool(record.flags & Flag.VM))
+    if isinstance(record, records.Access) and record.op == Op.IF:
+        step = record.va - record.pc
+        if record.va & -_PAGE == record.pc & -_PAGE:
+            return place.moved(step)
+    return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class Analyst:
         )
 
     def _access(self, raw: records.Access) -> Access:
+        place = where(raw)
         return Access(
             op=Op(raw.op),
             kind=Kind(raw.kind),
@@ -91,10 +100,10 @@ class Analyst:
             vm_id=raw.vm_id,
             flags=Flag(raw.flags),
             why=Why(raw.why),
-            pc=raw.pc,
-            pc_pa=_address(raw.pc_pa),
-            pc_ipa=_address(raw.pc_ipa),
-            symbol=self.locator.symbol(where(raw)),
+            pc=place.pc,
+            pc_pa=_address(place.pc_pa),
+            pc_ipa=_address(place.pc_ipa),
+            symbol=self.locator.symbol(place),
             insn=raw.insn,
             va=raw.va,
             ipa=_address(raw.ipa),
@@ -171,7 +180,7 @@ def _reason(
 
 
 def _completed(event: Event, history: Sequence[Event]) -> bool:
-    return any(
+    return Flag.COMPLETED in event.flags or any(
         later.op is Op.DSB and later.pe == event.pe and later.seq > event.seq for later in history
     )
 

@@ -23,12 +23,13 @@ from pocwatch.trace.records import NO_ADDRESS
 
 _LOAD_ALIGN = 1 << 21  # booting.rst: text_offset bytes from a 2 MiB aligned base
 _PAGE = 4096
+_KERNEL_SPACE = 1 << 47
 # Share of a code page's words that must equal the image's: alternatives, static calls and
 # relocations patch a kernel at boot, other code has next to nothing in common.
 _SAME_WORDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """A symbol table and whose it is; `load` is the PA (guest: IPA) of its first byte."""
 
@@ -41,6 +42,16 @@ class Program:
     def guest(self) -> bool:
         """Whether it runs in a VM."""
         return self.name.startswith("guest")
+
+    def slide_at(self, where: Where) -> int | None:
+        """Return how far this kernel's VAs lie from its link addresses, if `where` shows it."""
+        if self.load is None or self.table.base is None or where.physical == NO_ADDRESS:
+            return None
+        offset = where.physical - self.load
+        slide = where.pc - self.table.base - offset
+        inside = 0 <= offset < (self.size or len(self.table.image))
+        # EL2 and flat maps of the same image lie far from the kernel's own half
+        return slide if inside and abs(slide) < _KERNEL_SPACE else None
 
     def at_physical(self, address: int) -> str | None:
         """Return the symbol of an address in the loaded image."""
@@ -65,6 +76,11 @@ class Where:
     def physical(self) -> int:
         """The address that the kernel running there would call physical."""
         return self.pc_ipa if self.vm else self.pc_pa
+
+    def moved(self, step: int) -> Where:
+        """Return the place `step` bytes on, in the same page."""
+        pa, ipa = (a if a == NO_ADDRESS else a + step for a in (self.pc_pa, self.pc_ipa))
+        return Where(self.pc + step, pa, ipa, self.vm)
 
 
 def parse_option(text: str) -> tuple[str, int | None, Path]:
@@ -129,6 +145,7 @@ class Locator:
         """`code_pages`: bytes of 4 KiB pages of guest RAM by PA, for finding where images lie."""
         self._programs = tuple(known)
         self._pages = code_pages or {}
+        self._slides: dict[Program, int] = {}  # KASLR: VA minus link address, where seen
 
     @property
     def programs(self) -> tuple[Program, ...]:
@@ -148,10 +165,16 @@ class Locator:
         for program in (*(p for p in self._programs if not p.guest), *guest_images):
             if program.load is None and program.table.image:
                 mine = [w for w in places if w.vm == program.guest]
-                program = replace(program, load=self._find_load(program, mine))
+                found = self._find_load(program, mine)
+                program = program if found is None else replace(program, load=found)
             if program in self._programs or program.load is not None:
                 settled.append(program)
         self._programs = tuple(settled)
+        for place in places:
+            for program in self._programs:
+                slide = program.slide_at(place) if program.guest == place.vm else None
+                if slide is not None:
+                    self._slides[program] = slide
 
     def _find_load(self, program: Program, places: Sequence[Where]) -> int | None:
         votes: dict[int, int] = {}
@@ -175,15 +198,17 @@ class Locator:
         """Return `name+0xoffset`, None when no table knows the address."""
         mine = [p for p in self._programs if p.guest == where.vm]
         others = [p for p in self._programs if not p.guest and p.name != "host" and where.vm]
-        if where.physical != NO_ADDRESS:
-            for program in (*mine, *others):
-                found = program.at_physical(where.physical)
-                if found:
-                    return found
+        known = where.physical != NO_ADDRESS
+        # Where it is not known the PC is the address itself, if the MMU was off or the map flat.
+        physical = where.physical if known else where.pc
         for program in (*mine, *others):
-            if program.load is not None and program.table.image and program.guest:
-                continue  # found by content: a VA outside the image is other code
-            found = program.table.lookup(where.pc)
+            found = program.at_physical(physical)
+            if found:
+                return found
+        for program in (*mine, *others):
+            if known and program.guest and program.load is not None and program.table.image:
+                continue  # the image lies elsewhere: at this VA is other code
+            found = program.table.lookup(where.pc - self._slides.get(program, 0))
             if found:
                 return found
         return None

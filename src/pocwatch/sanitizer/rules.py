@@ -17,6 +17,7 @@ from pocwatch.sanitizer.symbols import Range
 from pocwatch.trace.records import MAX_RULES
 
 _MAINTENANCE = frozenset(DATA_MAINTENANCE) | INSTRUCTION_MAINTENANCE
+_MAX_LINES = 4000  # of the rules file; plugin/rules.c
 _EVERYWHERE = Range(0, 0xFFFF_FFFF_FFFF_FFFF)
 _ADDRESSES = re.compile(
     r"(?:(?P<space>pc|pa|ipa)\s*[: ]\s*)?(?P<lo>0x[0-9a-f]+)(?:\s*-\s*(?P<hi>0x[0-9a-f]+))?",

@@ -148,6 +148,8 @@ def parse(source: str, image: bytes) -> SymbolTable:
         for relative_base, start in _link_addresses(image, base_at):
             symbols = list(_decode(image, positions, tokens.strings, offsets, relative_base))
             if _plausible(symbols, start, image):
+                if not any(symbol.address == start for symbol in symbols):
+                    symbols.append(Symbol(start, "_text"))  # without CONFIG_KALLSYMS_ALL
                 return SymbolTable.of(source, symbols, start, image)
     raise SymbolError(
         f"{source}: no kallsyms table found in this kernel image (CONFIG_KALLSYMS=n, or a layout "
