@@ -8,6 +8,7 @@
 #ifndef POCWATCH_DECODE_H
 #define POCWATCH_DECODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "walk.h"
 
@@ -55,5 +56,11 @@ PW_API int pw_may_access(uint32_t encoding);
 /* Whether `insn` at `regs->el` traps or is UNDEFINED instead of doing its work; DC and IC only.
  * `hfgitr` is 0 where FEAT_FGT is absent or not enabled. */
 PW_API int pw_trapped(const struct pw_insn *insn, const struct pw_regs *regs, uint64_t hfgitr);
+
+/* Whether instructions behind this one count as fetched after it, not with it. */
+static inline bool pw_synchronises(const struct pw_insn *insn)
+{
+    return insn->class_ != PW_CLASS_NONE && insn->class_ != PW_CLASS_MRS;
+}
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * The QEMU side: instruments translated code and says what happens, in judge's terms.
  *
- * One callback per translation block stands for all its fetches: a block is straight-line code, an ISB
- * ends it, and the architecture lets instructions be fetched early. One callback per load and per
- * store, one per instruction of interest (decode.h). The state behind them is in regime.h.
+ * One callback per translation block stands for all its fetches up to the next barrier or maintenance
+ * instruction: that is straight-line code, and the architecture lets instructions be fetched early.
+ * One callback per load and per store, one per instruction of interest (decode.h). The state behind
+ * them is in regime.h.
  *
  * Left out: AArch32 EL1 and above, hardware updates of Access flags and dirty state (QEMU does them
  * unseen), speculative walks. QEMU may run a block translated at one VA at another VA of the same
@@ -11,6 +12,7 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,7 +321,7 @@ static struct entry *__attribute__((noinline)) block_slow(struct vcpu *v, const 
 
 static void fetch_lines(struct vcpu *v, const struct block *b, const struct pw_page *page)
 {
-    const struct line *l = b->lines, *end = l + b->n_lines;
+    const struct line *l = b->lines, *end = l + b->n_at_entry;
     v->cpu.fetch_ipa = page->ipa;
     do {
         pw_fetch(&v->cpu, l->site, page, l->va, l->n);
@@ -369,6 +371,22 @@ static void on_long_block(unsigned index, void *userdata)
     const struct entry *e = enter_block(v, b);
     if (likely(e)) {
         fetch_lines(v, b, &e->page);
+    }
+}
+
+/* The instructions behind a barrier or maintenance instruction of the block. */
+static void on_later_lines(unsigned index, void *userdata)
+{
+    struct vcpu *v = vcpu_at(index);
+    const struct line *l = userdata;
+    const struct block *b = (const void *)((const char *)(l - l->index) - offsetof(struct block, lines));
+    const struct entry *e = fetch_entry(v, b->tag);
+    if (unlikely(e->tag != (b->tag | atomic_load_explicit(&v->fetch_id, memory_order_relaxed)))) {
+        e = block_slow(v, b);
+    }
+    if (e) {
+        v->cpu.fetch_ipa = e->page.ipa;
+        pw_fetch(&v->cpu, l->site, &e->page, l->va, l->n);
     }
 }
 
@@ -529,62 +547,82 @@ static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarc
     }
 }
 
-static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+/* Cut the block into groups of instructions that are fetched together. */
+static void describe_block(struct qemu_plugin_tb *tb, struct block *b, unsigned max_lines,
+                           struct place **places)
 {
-    enum { MAX_LINES = 520 };
-    struct { struct block b; struct line lines[MAX_LINES]; } made;
-    struct block *b = &made.b;
-    struct vcpu *v = self;
-    struct pw_translation t;
     size_t n = qemu_plugin_tb_n_insns(tb);
-    uint64_t state = read_handle(&cpsr);
-    bool aarch64 = !(state >> 4 & 1);
-    unsigned el = aarch64 ? state >> 2 & 3 : (state & 15) != 0;
-    struct place *mrs = NULL;
-    (void)id;
-    if (!v || !n) {
-        return;
-    }
-    if (atomic_load_explicit(&v->attention, memory_order_relaxed)) {
-        pw_vcpu_sync(v, (unsigned)v->el);
-    }
-    v->regs.el = el; /* for the probe only: the block's own callback is to see the change of EL */
-    memset(b, 0, sizeof *b);
-    b->va = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
-    b->pa = PW_NO_ADDRESS;
-    if (pw_probe(v, b->va, 1, &t) == PW_FAULT_NONE && pw_ram(t.pa & PW_PAGE_MASK, PW_PAGE)) {
-        b->pa = t.pa;
-    }
-    v->regs.el = v->el;
-    b->tag = fetch_tag(b->pa, el);
-    b->el = el;
+    struct line *l = NULL;
+    bool behind = false; /* a system instruction of this block, or its line */
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t va = qemu_plugin_insn_vaddr(insn);
         uint32_t encoding = 0;
         qemu_plugin_insn_data(insn, &encoding, sizeof encoding);
         uint64_t pa = b->pa == PW_NO_ADDRESS ? b->pa : b->pa + (va - b->va);
-        struct place *p = place_intern(va, pa, encoding, el);
-        struct line *l = b->n_lines ? &made.lines[b->n_lines - 1] : NULL;
-        if (mrs) {
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_identification, QEMU_PLUGIN_CB_R_REGS,
-                                                   mrs);
-        }
-        mrs = aarch64 && p->insn.class_ == PW_CLASS_MRS ? p : NULL;
-        instrument(insn, p, aarch64);
-        if (l && !((l->va ^ va) & ~UINT64_C(63))) {
+        places[i] = place_intern(va, pa, encoding, b->el);
+        bool after = i && pw_synchronises(&places[i - 1]->insn);
+        behind |= after;
+        if (l && !after && !((l->va ^ va) & ~UINT64_C(63))) {
             l->n++;
-        } else if (b->n_lines < MAX_LINES) {
-            made.lines[b->n_lines++] = (struct line){.site = &p->site, .va = va, .n = 1};
+        } else if (b->n_lines < max_lines) {
+            l = &b->lines[b->n_lines];
+            *l = (struct line){.site = &places[i]->site, .va = va, .n = 1, .first = (uint16_t)i,
+                               .index = b->n_lines++};
+            b->n_at_entry += !behind;
         }
     }
     b->counts = (uint64_t)b->n_lines << 32 | n;
+}
+
+static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+    enum { MAX_INSTRUCTIONS = 1024 };
+    struct { struct block b; struct line lines[MAX_INSTRUCTIONS]; } made;
+    struct place *places[MAX_INSTRUCTIONS];
+    struct vcpu *v = self;
+    struct pw_translation t;
+    size_t n = qemu_plugin_tb_n_insns(tb);
+    uint64_t state = read_handle(&cpsr);
+    bool aarch64 = !(state >> 4 & 1);
+    unsigned el = aarch64 ? state >> 2 & 3 : (state & 15) != 0;
+    (void)id;
+    if (!v || !n || n > MAX_INSTRUCTIONS) {
+        return;
+    }
+    if (atomic_load_explicit(&v->attention, memory_order_relaxed)) {
+        pw_vcpu_sync(v, (unsigned)v->el);
+    }
+    v->regs.el = el; /* for the probe only: the block's own callback is to see the change of EL */
+    memset(&made.b, 0, sizeof made.b);
+    made.b.va = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
+    made.b.pa = PW_NO_ADDRESS;
+    if (pw_probe(v, made.b.va, 1, &t) == PW_FAULT_NONE && pw_ram(t.pa & PW_PAGE_MASK, PW_PAGE)) {
+        made.b.pa = t.pa;
+    }
+    v->regs.el = v->el;
+    made.b.tag = fetch_tag(made.b.pa, el);
+    made.b.el = el;
+    describe_block(tb, &made.b, MAX_INSTRUCTIONS, places);
+    const struct block *b = block_intern(&made.b);
+    for (size_t i = 0, group = b->n_at_entry; i < n; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        if (i && aarch64 && places[i - 1]->insn.class_ == PW_CLASS_MRS) {
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_identification, QEMU_PLUGIN_CB_R_REGS,
+                                                   places[i - 1]);
+        }
+        if (b->pa != PW_NO_ADDRESS && group < b->n_lines && b->lines[group].first == i) {
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_later_lines, QEMU_PLUGIN_CB_R_REGS,
+                                                   (void *)&b->lines[group++]);
+        }
+        instrument(insn, places[i], aarch64);
+    }
     qemu_plugin_register_vcpu_tb_exec_cb(tb,
                                          b->pa == PW_NO_ADDRESS     ? on_other_block
                                          : el && b->va % 0x80 == 0 ? on_vector_block
-                                         : b->n_lines > 1          ? on_long_block
+                                         : b->n_at_entry > 1       ? on_long_block
                                                                    : on_block,
-                                         QEMU_PLUGIN_CB_R_REGS, (void *)block_intern(b));
+                                         QEMU_PLUGIN_CB_R_REGS, (void *)b);
 }
 
 /* ------------------------------------------------------------------ life */

@@ -148,7 +148,7 @@ static int same_block(const void *a, const void *b)
 {
     const struct block *x = a, *y = b;
     if (x->va != y->va || x->pa != y->pa || x->counts != y->counts || x->el != y->el ||
-        x->n_lines != y->n_lines) {
+        x->n_lines != y->n_lines || x->n_at_entry != y->n_at_entry) {
         return 0;
     }
     for (unsigned i = 0; i < x->n_lines; i++) {

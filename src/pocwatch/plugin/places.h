@@ -15,11 +15,14 @@ struct place {
     struct pw_insn insn;
 };
 
-/* Instructions of a block that lie in one 64-byte line. */
+/* Instructions of a block that lie in one 64-byte line. A barrier or maintenance instruction ends
+ * such a group early: what follows it counts as fetched after it. */
 struct line {
     const struct pw_site *site;
     uint64_t va;
-    uint32_t n;
+    uint16_t n;
+    uint16_t first; /* index of the first instruction in the block */
+    uint32_t index; /* of this group in the block */
 };
 
 struct block {
@@ -28,6 +31,7 @@ struct block {
     uint64_t va, pa; /* of the first instruction; PA is PW_NO_ADDRESS outside the watched RAM */
     uint32_t el;
     uint32_t n_lines;
+    uint32_t n_at_entry; /* of these, how many are fetched when the block is entered */
     struct line lines[];
 };
 
