@@ -59,6 +59,7 @@ enum {
     PW_FLAG_DROPPED = 4,
     PW_FLAG_WEAKENED = 8,
     PW_FLAG_UPGRADED = 16,
+    PW_FLAG_COMPLETED = 32,
 };
 enum {
     PW_WHY_S1_OFF = 1,

@@ -108,6 +108,18 @@ unsigned pw_history_copy(uint64_t line, struct pw_event events[PW_HISTORY_EVENTS
     return h->n;
 }
 
+void pw_history_complete(uint64_t line, unsigned pe)
+{
+    struct line_history *page = pages[line / LINES_PER_PAGE];
+    for (unsigned i = 0; page && i < PW_KEPT_EVENTS; i++) {
+        struct kept *k = &page[line % LINES_PER_PAGE].events[i];
+        if (k->who >> WHO_PE == (pe < 15 ? pe : 15) && k->op >= PW_OP_DC_CVAC &&
+            k->op <= PW_OP_IC_IALLUIS) {
+            k->flags |= PW_FLAG_COMPLETED;
+        }
+    }
+}
+
 void pw_history_clear(uint64_t line)
 {
     struct line_history *page = pages[line / LINES_PER_PAGE];

@@ -21,6 +21,8 @@ void pw_history_add(uint64_t line, pw_who who, unsigned op, unsigned cells, unsi
 /* Copy the line's events, oldest first; returns how many, sets `truncated` if older ones are gone. */
 unsigned pw_history_copy(uint64_t line, struct pw_event events[PW_HISTORY_EVENTS],
                          bool *truncated);
+/* The PE executed a DSB: its maintenance of the line is complete. */
+void pw_history_complete(uint64_t line, unsigned pe);
 void pw_history_clear(uint64_t line);
 
 #endif

@@ -353,7 +353,7 @@ static void report(struct pw_cpu *cpu, const struct pw_site *site, struct pw_acc
     access->pc_pa = site ? site->pc_pa : PW_NO_ADDRESS;
     access->pc_ipa = cpu->fetch_ipa == PW_NO_ADDRESS ? PW_NO_ADDRESS
                                                       : cpu->fetch_ipa | (access->pc & 0xfff);
-    access->insn = site ? site->insn : 0;
+    access->insn = access->op == PW_OP_IF ? access->insn : site ? site->insn : 0;
     access->el = site ? site->el : 0;
     access->pe = cpu->pe;
     access->vm_id = cpu->vm_id;
@@ -656,6 +656,9 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     if (!moves) {
         header->redundant[asked]++;
     }
+    if (dropped && moves) {
+        push(&pe->issued, line); /* for its history: the DSB completes nothing, but was there */
+    }
     if (moves || (!idle && table.discards[op])) {
         pw_history_add(line, who, dropped ? asked : op, 0xff, flags, rule, cpu->vm_id);
         touch(line);
@@ -785,6 +788,7 @@ static void dsb(struct pw_cpu *cpu, const struct pw_site *site)
     for (size_t i = 0; i < pe->issued.n; i++) {
         uint64_t line = pe->issued.items[i];
         struct pw_pending *p = pending_of(line);
+        pw_history_complete(line, cpu->pe);
         if (!p) {
             continue;
         }

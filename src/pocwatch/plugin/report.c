@@ -27,28 +27,66 @@ uint64_t pw_reports(void)
     return reports;
 }
 
-static bool same(const struct pw_finding *f, const struct pw_access *a, unsigned kind,
-                 const struct pw_event *writer)
+/* The maintenance that a rule took away or weakened, if the line has seen any since that write. */
+static uint64_t lost_maintenance(const struct pw_finding *f)
 {
-    return f->kind == kind && f->access.pc == a->pc && f->access.op == a->op &&
-           f->access.kind == a->kind && f->access.el == a->el && f->access.flags == a->flags &&
-           f->writer.pc == writer->pc;
+    for (unsigned i = f->n_history; i-- > 0;) {
+        if (f->history[i].flags & (PW_FLAG_DROPPED | PW_FLAG_WEAKENED)) {
+            return f->history[i].pc;
+        }
+    }
+    return PW_NO_ADDRESS;
+}
+
+/* Findings are told apart by who lost whose write: the maintenance a rule took away if there is one
+ * (all that read the line afterwards suffer from the same loss), the reading instruction otherwise. */
+static bool same(const struct pw_finding *a, const struct pw_finding *b)
+{
+    uint64_t lost = lost_maintenance(a);
+    return a->kind == b->kind && a->access.op == b->access.op && a->access.kind == b->access.kind &&
+           a->access.el == b->access.el && a->access.flags == b->access.flags &&
+           a->writer.pc == b->writer.pc && lost == lost_maintenance(b) &&
+           (lost != PW_NO_ADDRESS || a->access.pc == b->access.pc);
+}
+
+/* When the latest data was written: of the line's events, the last write to the cell by that PC. A
+ * write that changed nothing is no event; then it came after the last one, or is older than all. */
+static uint64_t written_at(const struct pw_finding *f)
+{
+    for (unsigned i = f->n_history; i-- > 0;) {
+        const struct pw_event *e = &f->history[i];
+        if ((e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA) && e->cells & 1u << f->cell) {
+            return e->seq;
+        }
+    }
+    return 1;
 }
 
 void pw_report(const struct pw_access *access, unsigned kind, uint64_t line, unsigned cell,
                const uint16_t states[PW_CELLS_PER_LINE], pw_who writer)
 {
-    struct pw_event by = {.pc = PW_NO_ADDRESS, .pc_pa = PW_NO_ADDRESS, .pc_ipa = PW_NO_ADDRESS,
-                          .op = PW_OP_ST, .cells = (uint8_t)(1u << cell), .rule = -1};
-    by.seq = pw_who_expand(writer, &by);
+    struct pw_finding new = {.access = *access, .kind = (uint8_t)kind, .cell = (uint8_t)cell,
+                             .line_size = 64, .count = 1};
+    bool truncated;
+    new.writer = (struct pw_event){.pc = PW_NO_ADDRESS, .pc_pa = PW_NO_ADDRESS, .rule = -1,
+                                   .pc_ipa = PW_NO_ADDRESS, .op = PW_OP_ST,
+                                   .cells = (uint8_t)(1u << cell)};
+    memcpy(new.states, states, sizeof new.states);
+    new.n_history = (uint8_t)pw_history_copy(line, new.history, &truncated);
+    new.truncated = truncated;
+    if (pw_who_expand(writer, &new.writer)) {
+        new.writer.seq = written_at(&new);
+    }
     reports++;
-    uint64_t hash = (access->pc ^ by.pc * 31 ^ kind << 7 ^ access->kind << 11 ^ access->flags << 3) *
+    uint64_t lost = lost_maintenance(&new);
+    uint64_t hash = ((lost != PW_NO_ADDRESS ? lost : access->pc) ^ new.writer.pc * 31 ^ kind << 7 ^
+                     access->kind << 11 ^ access->flags << 3) *
                     UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < MAX_PROBES; i++) {
         uint32_t *slot = &slots[((hash >> 40) + i) & (SLOTS - 1)];
         if (*slot) {
             struct pw_finding *f = &findings[*slot - 1];
-            if (same(f, access, kind, &by)) {
+            if (same(f, &new)) {
                 f->count++;
                 return;
             }
@@ -57,22 +95,15 @@ void pw_report(const struct pw_access *access, unsigned kind, uint64_t line, uns
         if (header->n_findings == header->max_findings) {
             break;
         }
-        struct pw_finding *f = &findings[header->n_findings];
-        bool truncated;
-        memset(f, 0, sizeof *f);
-        f->access = *access;
-        f->writer = by;
-        f->kind = (uint8_t)kind;
-        f->cell = (uint8_t)cell;
-        f->line_size = 64;
-        memcpy(f->states, states, sizeof f->states);
-        f->n_history = (uint8_t)pw_history_copy(line, f->history, &truncated);
-        f->truncated = truncated;
         for (unsigned pe = 0; pe < PW_MAX_PES; pe++) {
-            f->instructions += header->instructions[pe];
+            new.instructions += header->instructions[pe];
         }
+        struct pw_finding *f = &findings[header->n_findings];
+        uint64_t count = new.count;
+        new.count = 0;
+        *f = new;
         atomic_thread_fence(memory_order_release);
-        f->count = 1;
+        f->count = count; /* last: the reader takes the slot as filled then */
         *slot = ++header->n_findings;
         return;
     }

@@ -43,6 +43,7 @@ class Flag(enum.IntFlag):
     DROPPED = 1 << 2  # maintenance that a --drop rule made the machine forget
     WEAKENED = 1 << 3  # maintenance that a --weaken rule replaced; `op` is what it became
     UPGRADED = 1 << 4  # DC IVAC/ISW executed as clean and invalidate (facts C7)
+    COMPLETED = 1 << 5  # maintenance after which its PE executed a DSB
 
 
 class Why(enum.IntFlag):
