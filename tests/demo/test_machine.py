@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pocwatch.demo import machine
-from pocwatch.demo.errors import DemoError
+from pocwatch.demo import machine, recipe
+from pocwatch.demo.errors import DemoError, UnknownNameError
 from pocwatch.demo.machine import Cpu, KernelImage, Machine
 
 
@@ -49,35 +49,10 @@ def test_every_scenario_has_its_initramfs(fake: Machine) -> None:
 
 
 def test_an_unknown_name_is_refused_with_what_is_known(fake: Machine) -> None:
-    with pytest.raises(DemoError, match=r"CPU 'cortex-m3' is unknown.*neoverse-n1"):
+    with pytest.raises(UnknownNameError, match=r"CPU 'cortex-m3' is unknown.*neoverse-n1"):
         fake.qemu_args(cpu="cortex-m3")
-    with pytest.raises(DemoError, match=r"scenario 'party' is unknown.*guest"):
+    with pytest.raises(UnknownNameError, match=r"scenario 'party' is unknown.*guest"):
         fake.qemu_args(scenario="party")
-
-
-def test_the_cache_folder_follows_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
-    assert machine.default_cache_dir() == Path("/elsewhere/pocwatch")
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative is ignored")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert machine.default_cache_dir() == Path("/home/someone/.cache/pocwatch")
-
-
-def test_an_interrupted_fill_leaves_nothing(tmp_path: Path) -> None:
-    def fill(folder: Path) -> None:
-        (folder / "half").write_text("")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        machine._published(tmp_path / "done", fill)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_complete_folder_is_not_filled_again(tmp_path: Path) -> None:
-    calls: list[Path] = []
-    for _ in range(2):
-        assert machine._published(tmp_path / "done", calls.append) == tmp_path / "done"
-    assert len(calls) == 1
 
 
 def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -118,5 +93,5 @@ def test_a_second_run_uses_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_apt(*_: object) -> None:
         raise AssertionError("apt was asked although everything is in the cache")
 
-    monkeypatch.setattr(machine, "AptRoot", no_apt)
+    monkeypatch.setattr(recipe, "AptRoot", no_apt)
     assert machine.prepare(machine.default_cache_dir()) == first

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from pocwatch.demo.errors import DemoError
 
 ARCHITECTURE = "arm64"
 
-Progress = Callable[[str], None]
 
 # Hooks of the system's apt would act on the system's files; indexes nobody reads cost time; the
 # user `_apt`, as which root's apt downloads, cannot enter most home folders.
