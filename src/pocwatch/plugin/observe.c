@@ -179,22 +179,12 @@ static void set_dczid(uint64_t value)
 
 /* ------------------------------------------------------------------ data accesses */
 
-/* log2 of the size of an access: few values of `info` occur, so remember them. */
-static _Atomic uint64_t shift_memo[64]; /* info << 8 | shift */
+/* Sizes of accesses by meminfo: few values occur, so remember them. Entries are info << 8 | bytes. */
+static _Atomic uint64_t sizes[64];
 
-static unsigned __attribute__((noinline)) access_shift_slow(qemu_plugin_meminfo_t info,
-                                                            _Atomic uint64_t *memo)
+static inline _Atomic uint64_t *size_memo(qemu_plugin_meminfo_t info)
 {
-    unsigned shift = qemu_plugin_mem_size_shift(info);
-    atomic_store_explicit(memo, (uint64_t)info << 8 | shift, memory_order_relaxed);
-    return shift;
-}
-
-static inline unsigned access_shift(qemu_plugin_meminfo_t info)
-{
-    _Atomic uint64_t *memo = &shift_memo[info * 0x9e3779b1u >> 26];
-    uint64_t known = atomic_load_explicit(memo, memory_order_relaxed);
-    return likely(known >> 8 == info) ? known & 0xff : access_shift_slow(info, memo);
+    return &sizes[info * 0x9e3779b1u >> 26];
 }
 
 /* Our PA against QEMU's for an access that QEMU has just made. */
@@ -220,12 +210,13 @@ static void check_pa(struct vcpu *v, const struct pw_site *site, qemu_plugin_mem
     }
 }
 
-/* Accesses that miss, cross a page, or are not to RAM. */
+/* Accesses that miss, cross a page, are not to RAM, or of which the size is not remembered. */
 static void __attribute__((noinline)) access_slow(struct vcpu *v, const struct pw_site *site,
                                                   qemu_plugin_meminfo_t info, uint64_t va,
                                                   unsigned op)
 {
     unsigned size = 1u << qemu_plugin_mem_size_shift(info);
+    atomic_store_explicit(size_memo(info), (uint64_t)info << 8 | size, memory_order_relaxed);
     unsigned left = (unsigned)(PW_PAGE - va % PW_PAGE);
     unsigned n = size < left ? size : left;
     struct entry *e = data_entry(v, va);
@@ -252,15 +243,17 @@ static inline void access(unsigned index, qemu_plugin_meminfo_t info, uint64_t v
 {
     struct vcpu *v = vcpu_at(index);
     const struct pw_site *site = userdata;
-    unsigned size = 1u << access_shift(info);
-    const struct entry *e = data_entry(v, va);
+    uint64_t memo = atomic_load_explicit(size_memo(info), memory_order_relaxed);
+    unsigned size = memo & 0xff;
+    const struct half *h = &v->data[va >> 55 & 1];
+    const struct entry *e = &h->entries[va / PW_PAGE % DATA_ENTRIES];
     v->accesses++;
     /* The tag of the last byte's page: differs from the entry's when the access crosses pages. */
-    if (likely(e->tag == data_tag(v, va + size - 1))) {
+    if (likely(e->tag == (((va + size - 1) & PW_PAGE_MASK) | h->generation) && memo >> 8 == info)) {
         pw_data(&v->cpu, site, &e->page, va, size, op);
-    } else {
-        access_slow(v, site, info, va, op);
+        return;
     }
+    access_slow(v, site, info, va, op);
 }
 
 static void on_load(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)

@@ -63,12 +63,14 @@ enum {
 #define FETCH_BANK_SHIFT 12
 #define NO_FETCH 0
 
+struct half {
+    struct entry *entries;
+    uint64_t generation; /* 1 .. GENERATIONS-1 */
+};
+
 struct vcpu {
     struct pw_cpu cpu;
-    struct {
-        struct entry *entries;
-        uint64_t generation;   /* 1 .. GENERATIONS-1 */
-    } data[2];                 /* by VA bit 55 */
+    struct half data[2];       /* by VA bit 55 */
     _Atomic uint64_t fetch_id; /* bank and generation */
     uint64_t accesses;
     uint64_t pending;          /* instructions and lines fetched, not yet in the totals below */
