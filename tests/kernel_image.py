@@ -48,7 +48,7 @@ def build(
     """Return an Image whose table has these (image offset, type, name), by address.
 
     `new_layout`: offsets after the tokens (since v6.5). `relocated`: the base is a relocation's
-    addend and 0 in place. `seqs`: the 3-byte sequence numbers since v6.2. `entry`: target of word 1.
+    addend and 0 in place. `seqs`: sequence numbers, since v6.2. `entry`: target of word 1.
     """
     link = LINK + text_offset
     symbols = sorted(symbols)

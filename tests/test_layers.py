@@ -1,10 +1,10 @@
 """Who may import whom.
 
-arch <- line <- sanitizer <- report <- cli, tui. In full: arch, trace, check and platforms import
-nothing of pocwatch (platforms is data with a small loader); line imports arch and platforms; kvm
-imports arch, line, check and platforms; cost imports kvm and below; sanitizer imports arch, line, platforms
-and trace; demo imports arch at most; report imports sanitizer and what that may; cli and tui import
-anything. Everything may import the package itself for its version.
+arch <- line <- sanitizer <- report <- cli, tui. In full: arch, trace, check and platforms (data
+with a small loader) import nothing of pocwatch; line imports arch and platforms; kvm imports arch,
+line, check and platforms; cost imports kvm and below; sanitizer imports arch, line, platforms and
+trace; demo imports arch at most; report imports sanitizer and what that may; cli and tui import
+anything.
 """
 
 from __future__ import annotations

@@ -91,3 +91,5 @@ def test_refused(option: str, text: str, says: str) -> None:
 def test_too_many() -> None:
     with pytest.raises(UsageError, match=r"65 .*at most 64"):
         check_count([rule("*@*")] * 65)
+    with pytest.raises(UsageError, match=r"4001 ranges of addresses; at most 4000"):
+        check_count([Rule("*@a*", "--drop", (), None, (Place("any"),) * 4001)])

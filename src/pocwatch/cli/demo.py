@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from pocwatch.demo.machine import Machine
+    from pocwatch.report.groups import Group
     from pocwatch.sanitizer.findings import Report
 
 # Linux arch/arm64/mm/cache.S: what KVM's stage-2 fault path cleans a page with.
@@ -140,8 +141,14 @@ def _show(reports: Sequence[Report]) -> None:
         console.print(Group(*panels))
 
 
-def _brief(report: Report, shown: int = 8) -> str:
+def _headline(same: Group) -> str:
     from pocwatch.report import text
+
+    more = len(same.findings) - 1
+    return text.verdict(same.first) + (f", and {more} more of this cause" if more else "")
+
+
+def _brief(report: Report, shown: int = 8) -> str:
     from pocwatch.report.groups import group
 
     groups = group(report.findings)
@@ -152,7 +159,7 @@ def _brief(report: Report, shown: int = 8) -> str:
         *(f"{op}: {count:,}" for op, count in report.maintenance.items()),
         *(f"rule {rule!r}: {count:,} times" for rule, count in report.dropped.items()),
         "",
-        *(f"{text.verdict(g.first)}, {len(g.findings)} places" for g in groups[:shown]),
+        *map(_headline, groups[:shown]),
     ]
     if len(groups) > shown:
         lines.append(f"... and {len(groups) - shown} more causes")

@@ -81,7 +81,9 @@ def _others(same: Group) -> Iterator[str]:
     names = dict.fromkeys(f.access.symbol or f"{f.access.pc:#x}" for f in rest)
     some = list(names)[:_OTHER_PLACES]
     more = f" and {len(names) - len(some):,} more" if len(names) > len(some) else ""
-    yield from _paragraph(f"Same cause at {len(rest):,} more places: ", ", ".join(some) + more)
+    yield from _paragraph(
+        f"Same cause at {_counted(len(rest), 'more place')}: ", ", ".join(some) + more
+    )
 
 
 def _writer(event: Event | None) -> Iterator[str]:
@@ -142,4 +144,4 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}" if count else f"no {noun}s"

@@ -138,3 +138,9 @@ def check_count(rules: Sequence[Rule]) -> None:
         raise UsageError(
             f"{len(rules)} --drop and --weaken options; at most {MAX_RULES} are accepted"
         )
+    lines = sum(len(rule.lines(index)) for index, rule in enumerate(rules))
+    if lines > _MAX_LINES:
+        raise UsageError(
+            f"--drop and --weaken stand for {lines} ranges of addresses; at most {_MAX_LINES} are "
+            "accepted: name fewer functions, or use @*"
+        )
