@@ -67,7 +67,7 @@ static void decode_sys(uint32_t key, struct pw_insn *out)
         /* CRm 7 and 6 (by range) are local, and 4 with these op2 (by IPA); all others broadcast. */
         out->all_pes = !(crm == 7 || crm == 6 || (crm == 4 && (op2 & 3) != 0 && (op2 & 3) != 3));
         if ((key >> 11 & 7) == 0 && (crm == 1 || crm == 3 || crm == 7)) { /* EL1, one address */
-            out->tlbi = op2 & 1 ? PW_TLBI_VA : op2 == 2 ? PW_TLBI_ASID : PW_TLBI_ALL;
+            out->op = op2 & 1 ? PW_TLBI_VA : op2 == 2 ? PW_TLBI_ASID : PW_TLBI_ALL;
         }
         return;
     }

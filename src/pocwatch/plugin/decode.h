@@ -40,13 +40,12 @@ enum pw_tlbi { PW_TLBI_ALL, PW_TLBI_VA, PW_TLBI_ASID }; /* VA: the half that Xt[
 
 struct pw_insn {
     uint8_t class_; /* enum pw_class */
-    uint8_t op;     /* PW_OP_* of DC, IC and barriers */
+    uint8_t op;     /* PW_OP_* of DC, IC and barriers, enum pw_tlbi of TLBI */
     uint8_t rt;
     uint8_t sysreg; /* enum pw_sysreg of MSR and MRS */
     uint8_t el12;   /* MSR by an EL12 name: no redirection under HCR_EL2.E2H */
     uint8_t all_pes; /* TLBI and IC: broadcast by itself */
     uint8_t full;   /* barrier orders loads and stores with loads and stores */
-    uint8_t tlbi;   /* enum pw_tlbi: what a TLBI reaches */
     uint8_t fgt;    /* HFGITR_EL2 bit that traps it at EL1 and EL0, 0xff if none */
 };
 

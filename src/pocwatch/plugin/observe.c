@@ -491,7 +491,7 @@ static void on_system(unsigned index, void *userdata)
         pw_vcpu_msr(v, &p->insn);
         break;
     case PW_CLASS_TLBI:
-        pw_vcpu_tlbi(v, &p->insn, p->insn.tlbi == PW_TLBI_VA ? read_general(p->insn.rt) : 0);
+        pw_vcpu_tlbi(v, &p->insn, p->insn.op == PW_TLBI_VA ? read_general(p->insn.rt) : 0);
         break;
     case PW_CLASS_BARRIER:
         /* Only barriers on loads and stores both order and complete maintenance (fact C9). Any

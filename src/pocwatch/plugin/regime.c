@@ -161,7 +161,7 @@ void pw_vcpu_tlbi(struct vcpu *v, const struct pw_insn *insn, uint64_t xt)
 {
     unsigned halves = 3;
     v->tlbi.others |= insn->all_pes || bit(pw_hcr_effective(&v->regs), 9); /* FB */
-    if (insn->tlbi == PW_TLBI_VA) {
+    if (insn->op == PW_TLBI_VA) {
         uint64_t page = xt & UINT64_C(0xfffffffffff);
         unsigned half = page >> 43 & 1;
         halves = 1u << half;
@@ -170,7 +170,7 @@ void pw_vcpu_tlbi(struct vcpu *v, const struct pw_insn *insn, uint64_t xt)
             v->tlbi.all_halves |= halves;
             return;
         }
-    } else if (insn->tlbi == PW_TLBI_ASID && !v->high_not_global) {
+    } else if (insn->op == PW_TLBI_ASID && !v->high_not_global) {
         halves = 1;
     }
     v->tlbi.halves |= halves;
