@@ -662,7 +662,7 @@ static void on_vcpu_resume(qemu_plugin_id_t id, unsigned index)
 {
     (void)id;
     if (index < PW_MAX_PES && vcpus[index].present) {
-        pw_vcpu_attend(&vcpus[index], ATTENTION_RESET | ATTENTION_FLUSH);
+        pw_vcpu_attend(&vcpus[index], ATTENTION_RESET);
     }
 }
 

@@ -361,10 +361,13 @@ static void attend(struct vcpu *v, unsigned attention)
     if (attention & ATTENTION_FLUSH) {
         flush(v, attention & ATTENTION_FLUSH);
     }
+    bool changed = false;
     if (v->dirty) {
         for (unsigned reg = 0; reg < PW_N_SYSREGS; reg++) {
             if (v->dirty >> reg & 1) {
-                *slot(v, reg) = pw_read_sysreg(reg);
+                uint64_t value = pw_read_sysreg(reg);
+                changed |= value != *slot(v, reg);
+                *slot(v, reg) = value;
                 v->register_reads++;
             }
         }
@@ -372,6 +375,9 @@ static void attend(struct vcpu *v, unsigned attention)
         for (unsigned i = 0; i < 4; i++) {
             v->selected[i].valid = false;
         }
+    }
+    if ((attention & ATTENTION_RESET) && changed) {
+        flush(v, 3); /* a reset, and not just the end of a WFI */
     }
 }
 
