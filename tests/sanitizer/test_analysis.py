@@ -101,6 +101,16 @@ def test_clean_leaves_an_old_copy_for_a_cached_reader() -> None:
     assert "does not invalidate" in text
 
 
+def test_an_instruction_invalidate_does_not_help_while_memory_is_stale() -> None:
+    text = reason(
+        raw.event(7, Op.IC_IVAU),
+        raw.event(8, Op.DSB),
+        access=raw.guest_access(Op.IF, Kind.NC),
+        kind=FindingKind.STALE_FETCH,
+    )
+    assert "refill from the Point of Coherency: memory must be cleaned first" in text
+
+
 def test_local_instruction_invalidate() -> None:
     text = reason(
         raw.event(7, Op.IC_IALLU, pe=1),

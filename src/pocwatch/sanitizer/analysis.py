@@ -154,6 +154,11 @@ def _reason(
     if access.op is Op.IF and event.op in INSTRUCTION_MAINTENANCE:
         if event.op is Op.IC_IALLU and event.pe != access.pe:
             return f"invalidates the instruction cache of P{event.pe} only; P{access.pe} fetched"
+        if access.kind is not Kind.WB and (writer is None or writer.kind is Kind.WB):
+            return (
+                "empties instruction caches, which refill from the Point of Coherency: memory "
+                "must be cleaned first"
+            )
     elif event.op in INSTRUCTION_MAINTENANCE:
         return "invalidates instruction caches only; the data caches still hide the latest data"
     operation = DATA_MAINTENANCE.get(event.op)
