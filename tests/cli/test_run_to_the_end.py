@@ -57,6 +57,8 @@ def test_exit_code_report_and_console(
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["complete"] is (code != 3)
     assert len(report["findings"]) == findings
+    watched = script.get("started") != 0
+    assert ("on platform auto" in done.stderr) is watched, "no report of what was never seen"
     if code == 3:
         assert "pocwatch: error: " in done.stderr.splitlines()[-1]
 

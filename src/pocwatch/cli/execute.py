@@ -30,7 +30,8 @@ def run(
         report = launch.run(plan, (lambda _: None) if quiet else note, live.update)
     finally:
         live.clear()
-    click.echo(text.render(report, max_findings), err=True, nl=False)
+    if report.watched:
+        click.echo(text.render(report, max_findings), err=True, nl=False)
     if json_path is not None:
         json.write(report, json_path)
     if report.machine_failed:

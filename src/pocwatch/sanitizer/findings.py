@@ -141,3 +141,4 @@ class Report:
     warnings: Sequence[str] = ()
     failure: str | None = None  # why the report is partial
     machine_failed: bool = False  # as opposed to: the user ended it
+    watched: bool = True  # False: the machine never got as far as the plugin
