@@ -81,7 +81,7 @@ class Stale(enum.IntFlag):
         return bool(self & (Stale.POU if kind is Kind.WB else Stale.NC))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Automaton:
     """The table of a platform. State 0 is the start: memory latest, copies at most clean.
 
@@ -117,7 +117,7 @@ def effects(platform: Platform) -> dict[Event, model.Effect]:
     return table
 
 
-class _Subsets:
+class Subsets:
     """Sets of configurations as bit masks, with the model's moves tabulated once."""
 
     def __init__(self, platform: Platform) -> None:
@@ -192,7 +192,7 @@ class _Subsets:
 
 def build(platform: Platform) -> Automaton:
     """Return the minimal deterministic automaton of the platform's line model."""
-    subsets = _Subsets(platform)
+    subsets = Subsets(platform)
     start = subsets.close(subsets.mask([model.at_reset(platform)]), 1)
     numbers = {start: 0}
     order = [start]

@@ -12,15 +12,14 @@ from pocwatch.line.table import automaton_of, fetched_as, lost_states
 from pocwatch.platforms import Platform
 
 # Relative costs, for choosing among repairs only: cleaning less far is cheaper, cleaning is cheaper
-# than cleaning and invalidating (the next access misses), and discarding comes last: it may lose data.
+# than cleaning and invalidating (the next access misses). Operations that discard repair nothing
+# that these do not, and may lose data.
 COSTS: dict[Op, int] = {
     Op.DC_CVAU: 2,
     Op.DC_CVAC: 3,
     Op.DC_CIVAC: 4,
     Op.OUTER_CLEAN: 6,
     Op.OUTER_FLUSH: 7,
-    Op.OUTER_INV: 20,
-    Op.DC_IVAC: 20,
 }
 
 

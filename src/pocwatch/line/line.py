@@ -5,7 +5,7 @@ Generic over how a cell is represented: `model.Cell` (literal, slow) or `pending
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -111,35 +111,45 @@ class Line(Generic[C]):
             cell = cell.load(step.agent, kind)
         return "stale" if cell.reads(kind) else "fresh"
 
-    def step(self, step: Step) -> Line[C]:
-        """Return the line after a step."""
+    def step(
+        self,
+        step: Step,
+        cell_after: Callable[..., C] | None = None,
+        fetch_after: Callable[..., FetchSide] | None = None,
+    ) -> Line[C]:
+        """Return the line after a step; the functions may be memoised versions of this module's."""
+        cell_after = cell_after or step_cell
+        fetch_after = fetch_after or _fetch_after
         touched = step.offset // CELL_BYTES
         cells = {
-            index: step_cell(cell, step, own=index == touched)
+            index: cell_after(cell, step, own=index == touched)
             for index, cell in self.cells.items()
         }
-        fetches = {
-            index: self._step_fetch(fetch, index, cells, step)
-            for index, fetch in self.fetches.items()
-        }
+        fetches = {}
+        for index, fetch in self.fetches.items():
+            cell = cells[index * INSTRUCTION_BYTES // CELL_BYTES]
+            sources = frozenset(k for k in KINDS if cell.fetch_source(k, self.platform.pou))
+            fetches[index] = fetch_after(fetch, step, index, sources)
         return replace(self, cells=cells, fetches=fetches)
 
-    def _step_fetch(
-        self, fetch: FetchSide, index: int, cells: dict[int, C], step: Step
-    ) -> FetchSide:
-        own_cell = index * INSTRUCTION_BYTES // CELL_BYTES
-        own = step.offset // CELL_BYTES == own_cell
-        op = step.op
-        if op is Op.DC_ZVA or (op in (Op.ST, Op.DMA_WR) and own):
-            fetch = fetch.written()
-        elif op in INSTRUCTION_MAINTENANCE:
-            fetch = fetch.invalidate(step.agent, op)
-        elif op is Op.DSB:
-            fetch = fetch.dsb(step.agent)
-        elif op is Op.ISB:
-            fetch = fetch.synchronise(step.agent)
-        elif op is Op.IF and step.offset // INSTRUCTION_BYTES == index:
-            fetch = fetch.fetched(step.agent, read_kind(step))
-        cell = cells[own_cell]
-        pou = self.platform.pou
-        return fetch.sourced(frozenset(k for k in KINDS if cell.fetch_source(k, pou)))
+
+def fetch_after(
+    fetch: FetchSide, step: Step, index: int, sources: frozenset[Kind]
+) -> FetchSide:
+    """Return instruction `index`'s fetch side after a step; `sources`: stale ones after the step."""
+    own = step.offset // CELL_BYTES == index * INSTRUCTION_BYTES // CELL_BYTES
+    op = step.op
+    if op is Op.DC_ZVA or (op in (Op.ST, Op.DMA_WR) and own):
+        fetch = fetch.written()
+    elif op in INSTRUCTION_MAINTENANCE:
+        fetch = fetch.invalidate(step.agent, op)
+    elif op is Op.DSB:
+        fetch = fetch.dsb(step.agent)
+    elif op is Op.ISB:
+        fetch = fetch.synchronise(step.agent)
+    elif op is Op.IF and step.offset // INSTRUCTION_BYTES == index:
+        fetch = fetch.fetched(step.agent, read_kind(step))
+    return fetch.sourced(sources)
+
+
+_fetch_after = fetch_after

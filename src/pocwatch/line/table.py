@@ -48,6 +48,7 @@ class Table(ctypes.LittleEndianStructure):
     )
 
 
+@functools.cache
 def lost_states(automaton: Automaton) -> frozenset[int]:
     """Return the states from which no maintenance makes every kind of read fresh again.
 
