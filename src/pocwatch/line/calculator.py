@@ -69,6 +69,11 @@ def judge(platform: Platform, steps: Sequence[Step]) -> list[Read]:
     return reads
 
 
+def judge_all(platform: Platform, words: Sequence[Sequence[Step]]) -> list[list[Read]]:
+    """Return the reads of several words, in order."""
+    return [judge(platform, steps) for steps in words]
+
+
 # --- Witness ------------------------------------------------------------------------------------
 
 
