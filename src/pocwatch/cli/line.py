@@ -46,7 +46,7 @@ def command(word: str | None, platform: str, path: Path | None, as_json: bool) -
     Examples:
       pocwatch line --platform xgene-l3 'P0 st wb; P0 dc cvau; P0 dsb; P1 ld dev'
       pocwatch line --platform cortex-a57 --json 'P0 st wb; P0 dc cvac; P0 dsb; P1 ld nc'
-      printf 'P0 st wb\\nP1 ld nc\\n---\\nP0 st wb\\nP1 ld wb\\n' | pocwatch line --platform cortex-a57 --json -
+      pocwatch line --platform cortex-a57 --json - < words
     """
     from pocwatch.cli.platform_option import load_platform
 
