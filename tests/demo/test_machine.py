@@ -9,7 +9,7 @@ import pytest
 
 from pocwatch.demo import machine, recipe
 from pocwatch.demo.errors import DemoError, UnknownNameError
-from pocwatch.demo.machine import Cpu, KernelImage, Machine
+from pocwatch.demo.machine import Cpu, Machine, SymbolFile
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def fake() -> Machine:
     return Machine(
         kernel=kernel,
         initrds={"host": Path("/cache/host.cpio"), "guest": Path("/cache/guest.cpio")},
-        symbols={"host": KernelImage(kernel, 0), "guest": KernelImage(kernel, 0)},
+        symbols={"host": SymbolFile(kernel, 0x40200000), "vmm": SymbolFile(Path("/cache/vmm"))},
         packages={},
     )
 
@@ -41,6 +41,10 @@ def test_the_machine_has_el2_whatever_the_cpu(fake: Machine, name: str, cpu: Cpu
     assert option(arguments, "-M") == "virt,virtualization=on,gic-version=3"
     assert option(arguments, "-cpu") == cpu.argument
     assert "nokaslr" in option(arguments, "-append").split()
+
+
+def test_symbols_are_given_as_the_option_takes_them(fake: Machine) -> None:
+    assert fake.symbol_options() == ("host@0x40200000=/cache/Image", "vmm=/cache/vmm")
 
 
 def test_every_scenario_has_its_initramfs(fake: Machine) -> None:

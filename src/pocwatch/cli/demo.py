@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pocwatch.demo.machine import Machine
     from pocwatch.report.groups import Group
     from pocwatch.sanitizer.findings import Report
 
@@ -84,7 +83,7 @@ def command(
         execute.note(f"--- {case.name}: {case.title}")
         options = Options(
             command=qemu_command,
-            symbols=_symbols(prepared),
+            symbols=prepared.symbol_options(),
             drop=case.drop,
             weaken=case.weaken,
         )
@@ -102,13 +101,6 @@ def command(
     for line in missing:
         execute.note(f"not as it must be: {line}")
     return EXIT_FINDINGS if missing else EXIT_CLEAN
-
-
-def _symbols(prepared: Machine) -> tuple[str, ...]:
-    """Return the machine's kernels as `--symbols` takes them."""
-    return tuple(
-        f"{name}@{image.load_address:#x}={image.path}" for name, image in prepared.symbols.items()
-    )
 
 
 def check(case: Case, report: Report, cpu: str = "", scenario: str = "guest") -> list[str]:

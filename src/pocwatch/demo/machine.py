@@ -57,21 +57,34 @@ SCENARIOS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class KernelImage:
-    """A kernel of the machine, for symbols, and the (I)PA at which its first byte is loaded."""
+class SymbolFile:
+    """Where a program's symbols are; for a kernel's image, also the (I)PA it is loaded at."""
 
     path: Path
-    load_address: int
+    load_address: int | None = None
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Files of the demonstration machine. `initrds` is by scenario, `symbols` by `host`/`guest`."""
+    """Files of the demonstration machine.
+
+    `initrds` is by scenario; `symbols` by the program's name as `--symbols` takes it: the kernels
+    `host` and `guest`, the host's `vmm`, and `guest-boot`, the guest's first instructions.
+    """
 
     kernel: Path
     initrds: Mapping[str, Path]
-    symbols: Mapping[str, KernelImage]
+    symbols: Mapping[str, SymbolFile]
     packages: Mapping[str, str]
+
+    def symbol_options(self) -> tuple[str, ...]:
+        """Return what `--symbols` is to be given."""
+        return tuple(
+            f"{name}={file.path}"
+            if file.load_address is None
+            else f"{name}@{file.load_address:#x}={file.path}"
+            for name, file in self.symbols.items()
+        )
 
     def qemu_args(
         self, *, cpu: str = "cortex-a57", smp: int = 1, scenario: str = "guest"
@@ -120,8 +133,10 @@ def prepare(
         kernel=kernel,
         initrds={name: built / f"{name}.cpio" for name in SCENARIOS},
         symbols={
-            "host": KernelImage(kernel, _VIRT_RAM_BASE + start_code + text_offset),
-            "guest": KernelImage(kernel, guest_base + text_offset),
+            "host": SymbolFile(kernel, _VIRT_RAM_BASE + start_code + text_offset),
+            "guest": SymbolFile(kernel, guest_base + text_offset),
+            "vmm": SymbolFile(built / "vmm"),
+            "guest-boot": SymbolFile(built / "boot.symbols"),
         },
         packages=json.loads((taken / "manifest.json").read_text())["packages"],
     )

@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -26,6 +27,8 @@ GUEST_MEMORY_MIB = 128
 
 COMPILER = "aarch64-linux-gnu-gcc"
 _COMPILER_FLAGS = ("-std=c11", "-O2", "-static", "-pthread", "-Wall", "-Wextra", "-Werror")
+# Not where busybox, static too, has its code: a PC is to say which of the two it is in.
+_LINKER_FLAGS = ("-Wl,-Ttext-segment=0x10000000",)
 
 
 def take_from_packages(folder: Path, apt_root: Path, release: str, progress: Progress) -> None:
@@ -69,22 +72,23 @@ def digest(taken: Path) -> str:
     parts = [*package.iterdir(), *(package / "vmm").iterdir()]
     digest = hashlib.sha256((taken / "manifest.json").read_bytes())
     for part in sorted(parts, key=lambda part: part.name):
-        if part.name.endswith((".py", ".c", ".h")):
+        if part.name.endswith((".py", ".c", ".h", ".S")):
             content = part.read_bytes()
             digest.update(f"{part.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
 
 
 def build(folder: Path, taken: Path, progress: Progress) -> None:
-    """Fill a folder with `vmm`, `host.cpio` and `guest.cpio`."""
+    """Fill a folder with `vmm`, `boot.symbols`, `host.cpio` and `guest.cpio`."""
     progress("building the VMM and the initramfs")
     busybox = (taken / "busybox").read_bytes()
+    layout = guest_dtb.read_layout()
     inner = initramfs.guest_initrd(busybox)
     guest = initramfs.Guest(
         vmm=_compile_vmm(folder / "vmm"),
         image=(taken / "Image").read_bytes(),
         dtb=guest_dtb.build(
-            guest_dtb.read_layout(),
+            layout,
             memory_bytes=GUEST_MEMORY_MIB << 20,
             initrd_bytes=len(inner),
             command_line=initramfs.COMMAND_LINE,
@@ -92,8 +96,16 @@ def build(folder: Path, taken: Path, progress: Progress) -> None:
         initrd=inner,
         memory_mib=GUEST_MEMORY_MIB,
     )
+    (folder / "boot.symbols").write_text(_boot_symbols(layout))
     (folder / "host.cpio").write_bytes(initramfs.host_initrd(busybox))
     (folder / "guest.cpio").write_bytes(initramfs.host_initrd_with_guest(busybox, guest))
+
+
+def _boot_symbols(layout: Mapping[str, int]) -> str:
+    """Return the guest's view of vmm/boot.S, in the form of /proc/kallsyms."""
+    stub = layout["RAM_BASE"] + layout["BOOT_OFFSET"]
+    end = stub + layout["BOOT_PARAMETERS"]
+    return f"{stub:016x} T boot_stub\n{end:016x} D boot_parameters\n"
 
 
 def _compile_vmm(output: Path) -> bytes:
@@ -102,9 +114,9 @@ def _compile_vmm(output: Path) -> bytes:
             f"'{COMPILER}' was not found; install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross"
         )
     with resources.as_file(resources.files("pocwatch.demo") / "vmm") as sources:
-        files = [str(path) for path in sorted(sources.glob("*.c"))]
+        files = [str(path) for path in sorted(sources.glob("*.[cS]"))]
         done = subprocess.run(
-            [COMPILER, *_COMPILER_FLAGS, "-o", str(output), *files],
+            [COMPILER, *_COMPILER_FLAGS, *_LINKER_FLAGS, "-o", str(output), *files],
             capture_output=True,
             text=True,
             check=False,

@@ -20,8 +20,12 @@
 #define RAM_BASE 0x80000000
 
 /* From RAM_BASE. The kernel comes first, at the text offset its header gives. */
-#define DTB_OFFSET 0x4000000
-#define INITRD_OFFSET 0x4200000
+#define BOOT_OFFSET 0x4000000
+#define DTB_OFFSET 0x4200000
+#define INITRD_OFFSET 0x4400000
+
+/* From BOOT_OFFSET: the parameters of boot.S, in a cache line of their own. */
+#define BOOT_PARAMETERS 64
 
 #define VCPUS_MAX 8
 

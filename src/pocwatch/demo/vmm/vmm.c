@@ -4,9 +4,9 @@
  *     vmm [-c VCPUS] MEMORY_MIB IMAGE DTB INITRD
  *
  * It is the user space of the demonstration: like every VMM it fills guest RAM by ordinary,
- * cacheable stores through its own mapping (read(2) into an mmap) and does no cache maintenance;
- * a guest that starts with its MMU off reads the same bytes past the caches, and it is the host
- * kernel's part to make that work.
+ * cacheable stores through its own mapping (read(2) into an mmap; boot.S and its parameters by
+ * itself) and does no cache maintenance; a guest that starts with its MMU off reads the same bytes
+ * past the caches, and it is the host kernel's part to make that work.
  *
  * The guest has RAM, a GICv3 and the architected timer (both in the kernel), PSCI 0.2 (ditto) and
  * a PL011 console that only writes. Left out: disks, networks, input, migration.
@@ -166,11 +166,25 @@ static void load_kernel(struct vm *vm, const char *path)
     fclose(file);
     text_offset = le64toh(header.text_offset);
     image_size = le64toh(header.image_size);
-    if (text_offset > DTB_OFFSET || image_size > DTB_OFFSET - text_offset)
+    if (text_offset > BOOT_OFFSET || image_size > BOOT_OFFSET - text_offset)
         fail("%s: with .bss it needs 0x%llx bytes from offset 0x%llx; there is room up to 0x%x",
-             path, (unsigned long long)image_size, (unsigned long long)text_offset, DTB_OFFSET);
-    load(vm, path, text_offset, DTB_OFFSET);
+             path, (unsigned long long)image_size, (unsigned long long)text_offset, BOOT_OFFSET);
+    load(vm, path, text_offset, BOOT_OFFSET);
     vm->entry_ipa = RAM_BASE + text_offset;
+}
+
+/* boot.S */
+extern const unsigned char boot_stub[], boot_stub_end[];
+
+/* Writes the guest's first instructions and what they load. A function of its own in reports. */
+__attribute__((noipa)) static void write_boot_stub(struct vm *vm)
+{
+    unsigned char *stub = vm->ram + BOOT_OFFSET;
+    uint64_t *parameters = (uint64_t *)(stub + BOOT_PARAMETERS);
+
+    memcpy(stub, boot_stub, (size_t)(boot_stub_end - boot_stub));
+    parameters[0] = RAM_BASE + DTB_OFFSET;
+    parameters[1] = vm->entry_ipa;
 }
 
 /* Interrupt controller */
@@ -242,11 +256,10 @@ static void set_core_register(const struct vcpu *vcpu, size_t offset, uint64_t v
     must(ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg), "KVM_SET_ONE_REG");
 }
 
-/* The boot protocol: PC at the image, X0 the DTB, X1-X3 zero, MMU off (as after reset). */
+/* PC at the stub, all else as after reset: MMU off. */
 static void set_boot_registers(const struct vcpu *vcpu)
 {
-    set_core_register(vcpu, offsetof(struct kvm_regs, regs.pc), vcpu->vm->entry_ipa);
-    set_core_register(vcpu, offsetof(struct kvm_regs, regs.regs[0]), RAM_BASE + DTB_OFFSET);
+    set_core_register(vcpu, offsetof(struct kvm_regs, regs.pc), RAM_BASE + BOOT_OFFSET);
 }
 
 static void access_uart(struct vm *vm, struct kvm_run *run, uint64_t offset)
@@ -354,6 +367,7 @@ int main(int argc, char **argv)
     load_kernel(&vm, argv[optind + 1]);
     load(&vm, argv[optind + 2], DTB_OFFSET, INITRD_OFFSET);
     load(&vm, argv[optind + 3], INITRD_OFFSET, UINT64_MAX);
+    write_boot_stub(&vm);
 
     for (unsigned i = 0; i < vm.vcpu_count; i++)
         add_vcpu(&vm, &vcpus[i], i);

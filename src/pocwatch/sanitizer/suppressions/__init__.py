@@ -1,8 +1,9 @@
 """Findings that somebody analysed and accepted: counted in every report, never silent.
 
 A suppression file is TOML: tables `[[suppress]]` with `name` and `reason` (both needed) and any of
-`kind`, `pc_symbol`, `writer_symbol`, shell patterns that must all match. Symbols are matched with
-and without their offset, so `__set_fixmap` and `__set_fixmap+0x4` both work.
+`kind`, `pc_symbol`, `instruction`, `writer_symbol`, shell patterns that must all match. Symbols are
+matched with and without their offset, so `__set_fixmap` and `__set_fixmap+0x4` both work; the
+instruction is the one that reads, or is fetched, spelled `0xaa1e03e9`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from pocwatch.sanitizer.errors import UsageError
 from pocwatch.sanitizer.findings import Finding
 
-_PATTERNS = ("kind", "pc_symbol", "writer_symbol")
+_PATTERNS = ("kind", "pc_symbol", "instruction", "writer_symbol")
 _KEYS = ("name", "reason", *_PATTERNS)
 
 
@@ -29,6 +30,7 @@ class Suppression:
     reason: str
     kind: str = "*"
     pc_symbol: str = "*"
+    instruction: str = "*"
     writer_symbol: str = "*"
 
     def matches(self, finding: Finding) -> bool:
@@ -37,6 +39,7 @@ class Suppression:
         return (
             fnmatch.fnmatchcase(finding.kind, self.kind)
             and _symbol_matches(finding.access.symbol, self.pc_symbol)
+            and fnmatch.fnmatchcase(f"{finding.access.insn:#010x}", self.instruction)
             and _symbol_matches(writer, self.writer_symbol)
         )
 
