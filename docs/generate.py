@@ -1,0 +1,147 @@
+"""Writes the parts of the documentation that are computed: `python docs/generate.py`.
+
+A part lies between `<!-- generated: NAME -->` and `<!-- end generated -->` in README.md or a file of
+this folder. tests/docs fails when a part or the drawing is stale.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from pocwatch import platforms
+from pocwatch.arch.ops import DATA_MAINTENANCE, INSTRUCTION_MAINTENANCE
+from pocwatch.cli.main import cli
+from pocwatch.line import emit
+from pocwatch.line.table import automaton_of
+from pocwatch.platforms import Platform
+
+DOCS = Path(__file__).parent
+DRAWN = "cortex-a57"
+DRAWING = DOCS / f"{DRAWN}.svg"
+_PART = re.compile(
+    r"(?P<head><!-- generated: (?P<name>[\w -]+) -->\n)(?P<body>.*?)(?P<tail><!-- end generated -->)",
+    re.DOTALL,
+)
+
+
+def pages() -> list[Path]:
+    """Return README.md and every page of the documentation."""
+    return [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def _table(head: list[str], rows: Iterator[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _all_platforms() -> Iterator[Platform]:
+    return (platforms.load(name) for name in platforms.names())
+
+
+def states() -> str:
+    """Return how many states each platform's automaton has."""
+    return _table(
+        ["platform", "caches", "PEs", "states before minimisation", "states after"],
+        (
+            [
+                f"`{p.name}`",
+                ", ".join(level.name for level in p.levels),
+                str(p.pes),
+                str(automaton_of(p).subset_states),
+                str(automaton_of(p).states),
+            ]
+            for p in _all_platforms()
+        ),
+    )
+
+
+def shipped_platforms() -> str:
+    """Return what each shipped platform is."""
+    return _table(
+        ["platform", "description", "IDC", "DIC"],
+        ([f"`{p.name}`", p.description, str(int(p.idc)), str(int(p.dic))] for p in _all_platforms()),
+    )
+
+
+def automaton() -> str:
+    """Return the table of the platform that is drawn."""
+    return emit.markdown(automaton_of(platforms.load(DRAWN))).split("\n", 2)[2]
+
+
+def _command(name: str) -> click.Command:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    return command
+
+
+def commands() -> str:
+    """Return the commands, each with its help in one line."""
+    return _table(
+        ["command", "what it does"],
+        (
+            [f"`pocwatch {name}`", _command(name).get_short_help_str(120)]
+            for name in cli.list_commands(click.Context(cli))
+        ),
+    )
+
+
+def options(name: str) -> str:
+    """Return a command's options as its own help tells them."""
+    context = click.Context(_command(name), info_name=name)
+    records = (p.get_help_record(context) for p in _command(name).get_params(context))
+    return _table(
+        ["option", "meaning"],
+        (
+            [f"`{left.replace('|', '\\|')}`", right.replace("*", "\\*").replace("|", "\\|")]
+            for left, right in filter(None, records)
+        ),
+    )
+
+
+def operations() -> str:
+    """Return the operations that `--drop` and `--weaken` know."""
+    known = [*DATA_MAINTENANCE, *sorted(INSTRUCTION_MAINTENANCE)]
+    return ", ".join(f"`{op.spelling}`" for op in known) + ".\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "states": states,
+    "platforms": shipped_platforms,
+    "automaton": automaton,
+    "commands": commands,
+    "operations": operations,
+    **{
+        f"options of {name}": lambda name=name: options(name)  # type: ignore[misc]
+        for name in cli.list_commands(click.Context(cli))
+    },
+}
+
+
+def rendered(text: str) -> str:
+    """Return a page with every generated part made anew."""
+    return _PART.sub(lambda m: f"{m['head']}\n{PARTS[m['name']]()}\n{m['tail']}", text)
+
+
+def dot() -> str:
+    """Return the drawing's source."""
+    return emit.dot(automaton_of(platforms.load(DRAWN)))
+
+
+def main() -> None:
+    """Rewrite what is stale."""
+    for page in pages():
+        text = page.read_text()
+        if rendered(text) != text:
+            page.write_text(rendered(text))
+            print(f"{page.name}: written anew")
+    drawn = subprocess.run(["dot", "-Tsvg"], input=dot(), capture_output=True, text=True, check=True)
+    DRAWING.write_text(drawn.stdout)
+
+
+if __name__ == "__main__":
+    main()
