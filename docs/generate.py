@@ -39,6 +39,10 @@ def _table(head: list[str], rows: Iterator[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
 def _all_platforms() -> Iterator[Platform]:
     return (platforms.load(name) for name in platforms.names())
 
@@ -97,7 +101,7 @@ def options(name: str) -> str:
     return _table(
         ["option", "meaning"],
         (
-            [f"`{left.replace('|', '\\|')}`", right.replace("*", "\\*").replace("|", "\\|")]
+            [f"`{_escaped(left)}`", _escaped(right).replace("*", "\\*")]
             for left, right in filter(None, records)
         ),
     )
