@@ -68,7 +68,10 @@ def shipped_platforms() -> str:
     """Return what each shipped platform is."""
     return _table(
         ["platform", "description", "IDC", "DIC"],
-        ([f"`{p.name}`", p.description, str(int(p.idc)), str(int(p.dic))] for p in _all_platforms()),
+        (
+            [f"`{p.name}`", p.description, str(int(p.idc)), str(int(p.dic))]
+            for p in _all_platforms()
+        ),
     )
 
 
@@ -95,16 +98,30 @@ def commands() -> str:
 
 
 def options(name: str) -> str:
-    """Return a command's options as its own help tells them."""
-    context = click.Context(_command(name), info_name=name)
-    records = (p.get_help_record(context) for p in _command(name).get_params(context))
-    return _table(
-        ["option", "meaning"],
-        (
-            [f"`{_escaped(left)}`", _escaped(right).replace("*", "\\*")]
-            for left, right in filter(None, records)
-        ),
+    """Return a command's options with the help they have."""
+    found = [p for p in _command(name).params if isinstance(p, click.Option)]
+    return _table(["option", "meaning"], ([_spelling(o), _meaning(o)] for o in found))
+
+
+_VALUES = ((click.IntRange, "N"), (click.Path, "FILE"))
+
+
+def _spelling(option: click.Option) -> str:
+    value = option.metavar or (
+        "|".join(option.type.choices)
+        if isinstance(option.type, click.Choice)
+        else next((word for kind, word in _VALUES if isinstance(option.type, kind)), "NAME")
     )
+    if isinstance(option.type, click.Path) and not option.type.file_okay:
+        value = "DIR"
+    return _escaped(f"`{option.opts[-1]}`" if option.is_flag else f"`{option.opts[-1]} {value}`")
+
+
+def _meaning(option: click.Option) -> str:
+    notes = ["Required."] * option.required
+    if option.show_default and option.default is not None:
+        notes.append(f"Default: `{option.default}`.")
+    return " ".join([_escaped(option.help or ""), *notes]).strip()
 
 
 def operations() -> str:
@@ -143,7 +160,9 @@ def main() -> None:
         if rendered(text) != text:
             page.write_text(rendered(text))
             print(f"{page.name}: written anew")
-    drawn = subprocess.run(["dot", "-Tsvg"], input=dot(), capture_output=True, text=True, check=True)
+    drawn = subprocess.run(
+        ["dot", "-Tsvg"], input=dot(), capture_output=True, text=True, check=True
+    )
     DRAWING.write_text(drawn.stdout)
 
 
