@@ -39,6 +39,7 @@ static char *fetched;     /* RAM as the I-side was last coherent with it, line b
 static uint32_t *coherent_at; /* per line, `clock_now` when its I-side became coherent */
 static uint32_t clock_now; /* counts I-side completions, for `unsynced` */
 static bool report_unsynced, keep_stale;
+static unsigned all_in_flight; /* PEs with an IC by all, broadcast, issued and not complete */
 static int fill;          /* whether caches may fill on their own: some PE is on */
 static uint64_t touched_pages;
 static uint8_t *touched;  /* per 4 KiB page */
@@ -55,8 +56,8 @@ static struct pe {
     size_t ordered;      /* of these, how many the last DMB ordered */
     struct lines uncached; /* lines with an nc/dev store since the last DMB or DSB */
     uint32_t set_way;    /* set of set/way operations since the last DSB */
-    bool on, ialluis, iallu;
-    struct pw_window all; /* an IC by all in flight */
+    bool on;
+    bool ialluis; /* an IC by all, for all PEs, is in flight */
     uint32_t synced_at;
     pw_who set_way_who;
 } pes[PW_MAX_PES];
@@ -168,10 +169,11 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
     pw_ram_size = c->ram_size;
     report_unsynced = c->report_unsynced;
     keep_stale = c->keep_stale;
-    fill = c->start_on;
+    fill = c->start_on > 0;
     for (unsigned i = 0; c->start_on && i < PW_MAX_PES; i++) {
         pes[i].on = i < c->start_on;
     }
+    pw_pending_drop_all();
     pw_report_open(header);
     return true;
 }
@@ -278,6 +280,7 @@ static bool step(uint64_t line, unsigned cells, unsigned own, unsigned others)
         pw_pending_step(p, &table, fill, cells, own, others);
         taint_sources(line);
         forget_ok(l);
+        collapse(line, p);
         return true;
     }
     bool changed = false;
@@ -306,9 +309,32 @@ static void see_done(uint64_t line, unsigned pe, unsigned kind)
     }
 }
 
+/* Open a window of `issuer` on the line, if there is none yet. */
+static struct pw_window *open_window(uint64_t line, unsigned issuer)
+{
+    struct pw_pending *p = make_pending(line);
+    for (unsigned i = 0; i < p->n_windows; i++) {
+        if (p->windows[i].issuer == issuer) {
+            return &p->windows[i];
+        }
+    }
+    if (p->n_windows == PW_MAX_WINDOWS) {
+        header->pending_overflows++;
+        return NULL;
+    }
+    p->windows[p->n_windows] = (struct pw_window){.issuer = (uint8_t)issuer};
+    push(&pes[issuer].issued, line);
+    return &p->windows[p->n_windows++];
+}
+
 static void written(uint64_t line, unsigned cells)
 {
     struct pw_line *l = &pw_lines[line];
+    for (unsigned i = 0; all_in_flight && i < PW_MAX_PES; i++) {
+        if (pes[i].ialluis) {
+            open_window(line, i);
+        }
+    }
     if (!table.dic) {
         if ((l->istale[0] & l->istale[1] & cells) != cells) {
             l->fetch_ok = 0;
@@ -682,12 +708,23 @@ void pw_outer(uint64_t pa, unsigned op)
     pthread_mutex_unlock(&lock);
 }
 
+/* Every line touched so far. */
+static void for_all_lines(void (*act)(uint64_t line, const struct pe *pe), const struct pe *pe)
+{
+    for (uint64_t page = 0; page < pw_ram_size / 4096; page++) {
+        for (unsigned i = 0; touched[page] && i < 64; i++) {
+            act(page * 64 + i, pe);
+        }
+    }
+}
+
 /* An invalidation of the line by all PEs is complete: what may the I-caches still hold? */
 static void invalidated(uint64_t line, const uint8_t tainted[2])
 {
     struct pw_line *l = &pw_lines[line];
     for (unsigned k = 0; k < 2; k++) {
-        l->istale[k] = l->spoiled[k] = tainted[k];
+        l->istale[k] = tainted[k];
+        l->spoiled[k] = 0;
     }
     memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
     if (report_unsynced) {
@@ -696,10 +733,57 @@ static void invalidated(uint64_t line, const uint8_t tainted[2])
     forget_ok(l);
 }
 
+static void forget_line(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    forget_ok(&pw_lines[line]);
+}
+
+/* Cells whose source may be stale, by fetch kind: [0] WB, [1] NC. */
+static void stale_sources(uint64_t line, uint8_t cells[2])
+{
+    cells[0] = cells[1] = 0;
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        uint8_t stale = stale_of(line, c);
+        cells[0] |= stale & table.fetch_stale[PW_KIND_WB] ? 1u << c : 0;
+        cells[1] |= stale & table.fetch_stale[PW_KIND_NC] ? 1u << c : 0;
+    }
+}
+
+static void open_all(uint64_t line, const struct pe *pe)
+{
+    struct pw_line *l = &pw_lines[line];
+    (void)pe;
+    if (!(l->flags & LINE_PENDING)) {
+        stale_sources(line, l->spoiled);
+    }
+    forget_ok(l);
+}
+
+/* An IC by all: a window on every line. Lines at rest need no record for it: `spoiled` keeps what
+ * their sources may have given at the start, and writes open a window (`written`; no store may take
+ * the fast path by it). */
+static void issue_all(unsigned issuer)
+{
+    struct pe *pe = &pes[issuer];
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        for (size_t k = 0, n = pes[i].issued.n; k < n; k++) {
+            uint64_t line = pes[i].issued.items[k];
+            struct pw_window *w = pending_of(line) ? open_window(line, issuer) : NULL;
+            if (w) {
+                memset(w->tainted, 0, sizeof w->tainted);
+                taint_sources(line);
+            }
+        }
+    }
+    all_in_flight += !pe->ialluis;
+    pe->ialluis = true;
+    for_all_lines(open_all, NULL);
+}
+
 void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, bool all_pes)
 {
-    struct pe *pe = &pes[cpu->pe];
     pthread_mutex_lock(&lock);
     uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
     uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
@@ -713,8 +797,8 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         flags = op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
     }
     if (!page) {
-        if (op != PW_RULE_DROPPED) {
-            *(all_pes || header->n_pes <= 1 ? &pe->ialluis : &pe->iallu) = true;
+        if (op != PW_RULE_DROPPED && (all_pes || header->n_pes <= 1)) {
+            issue_all(cpu->pe);
         }
         pthread_mutex_unlock(&lock);
         return;
@@ -728,73 +812,74 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     }
     pw_history_add(line, who, op == PW_RULE_DROPPED ? asked : op, 0xff, flags, rule, cpu->vm_id);
     if (op != PW_RULE_DROPPED) {
-        struct pw_pending *p = make_pending(line);
-        unsigned i = 0;
-        while (i < p->n_windows && p->windows[i].issuer != cpu->pe) {
-            i++;
-        }
-        if (i == PW_MAX_WINDOWS) {
-            header->pending_overflows++;
-        } else {
-            p->n_windows = (uint8_t)(i < p->n_windows ? p->n_windows : i + 1);
-            p->windows[i] = (struct pw_window){.issuer = cpu->pe, .all_pes = all_pes};
+        struct pw_window *w = open_window(line, cpu->pe);
+        if (w) { /* an earlier one of the PE ends with this one and allows no more */
+            memset(w->tainted, 0, sizeof w->tainted);
             taint_sources(line);
-            push(&pe->issued, line);
         }
-        l->fetch_ok = 0;
         forget_ok(l);
     }
     pthread_mutex_unlock(&lock);
 }
 
-/* Every line touched so far: an IC by all, or a set/way loop, is complete. */
-static void for_all_lines(void (*act)(uint64_t line, const struct pe *pe), const struct pe *pe)
-{
-    for (uint64_t page = 0; page < pw_ram_size / 4096; page++) {
-        for (unsigned i = 0; touched[page] && i < 64; i++) {
-            act(page * 64 + i, pe);
-        }
-    }
-}
-
 static void complete_all(uint64_t line, const struct pe *pe)
 {
     struct pw_line *l = &pw_lines[line];
-    uint8_t tainted[2] = {0, 0};
-    (void)pe;
+    const struct pw_pending *p = pending_of(line);
+    uint8_t tainted[2];
+    for (unsigned i = 0; p && i < p->n_windows; i++) {
+        if (&pes[p->windows[i].issuer] == pe) {
+            return; /* completes with its window */
+        }
+    }
     if (!(l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) {
         return;
     }
-    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
-        uint8_t stale = stale_of(line, c);
-        tainted[0] |= stale & table.fetch_stale[PW_KIND_WB] ? 1u << c : 0;
-        tainted[1] |= stale & table.fetch_stale[PW_KIND_NC] ? 1u << c : 0;
+    stale_sources(line, tainted);
+    for (unsigned k = 0; k < 2; k++) {
+        tainted[k] |= l->spoiled[k];
+        l->spoiled[k] = 0;
     }
     invalidated(line, tainted);
 }
 
 static void complete_set_way(uint64_t line, const struct pe *pe)
 {
+    unsigned number = (unsigned)(pe - pes);
     for (unsigned op = PW_OP_DC_CSW; op <= PW_OP_DC_ISW; op++) {
-        if (pe->set_way >> op & 1 && step(line, 0xff, table.event[op], PW_NO_EVENT)) {
+        if (!(pe->set_way >> op & 1) || table.idle[op]) {
+            continue;
+        }
+        if (contains(&pe->uncached, line)) { /* may have acted before the PE's own uncached store */
+            struct pw_pending *p = make_pending(line);
+            pw_pending_issue(p, &table, fill, number, op, true);
+            pw_pending_force(p, number, true);
+            forget_ok(&pw_lines[line]);
+            collapse(line, p);
+        } else if (step(line, 0xff, table.event[op], PW_NO_EVENT)) {
             pw_history_add(line, pe->set_way_who, op, 0xff, 0, -1, 0);
         }
     }
 }
 
-static void dsb(struct pw_cpu *cpu, const struct pw_site *site)
+static void dsb(unsigned number)
 {
-    struct pe *pe = &pes[cpu->pe];
+    struct pe *pe = &pes[number];
+    if (pe->ialluis) {
+        for_all_lines(complete_all, pe);
+        pe->ialluis = false;
+        all_in_flight--;
+    }
     for (size_t i = 0; i < pe->issued.n; i++) {
         uint64_t line = pe->issued.items[i];
         struct pw_pending *p = pending_of(line);
-        pw_history_complete(line, cpu->pe);
+        pw_history_complete(line, number);
         if (!p) {
             continue;
         }
-        pw_pending_force(p, cpu->pe, true);
+        pw_pending_force(p, number, true);
         for (unsigned w = 0; w < p->n_windows; w++) {
-            if (p->windows[w].issuer == cpu->pe) {
+            if (p->windows[w].issuer == number) {
                 struct pw_window done = p->windows[w];
                 p->windows[w] = p->windows[--p->n_windows];
                 invalidated(line, done.tainted);
@@ -804,17 +889,12 @@ static void dsb(struct pw_cpu *cpu, const struct pw_site *site)
         forget_ok(&pw_lines[line]);
         collapse(line, p);
     }
-    (void)site;
-    pe->issued.n = pe->ordered = 0;
-    pe->uncached.n = 0;
-    if (pe->ialluis) {
-        for_all_lines(complete_all, pe);
-    }
     if (pe->set_way) {
         for_all_lines(complete_set_way, pe);
     }
-    pe->ialluis = pe->iallu = false;
     pe->set_way = 0;
+    pe->issued.n = pe->ordered = 0;
+    pe->uncached.n = 0;
 }
 
 static void dmb(struct pw_cpu *cpu)
@@ -833,16 +913,17 @@ static void dmb(struct pw_cpu *cpu)
 void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op)
 {
     struct pe *pe = &pes[cpu->pe];
+    (void)site;
     if (op == PW_OP_ISB) {
         pe->synced_at = clock_now;
         return;
     }
-    if (!pe->issued.n && !pe->uncached.n && !pe->ialluis && !pe->iallu && !pe->set_way) {
+    if (!pe->issued.n && !pe->uncached.n && !pe->ialluis && !pe->set_way) {
         return;
     }
     pthread_mutex_lock(&lock);
     if (op == PW_OP_DSB) {
-        dsb(cpu, site);
+        dsb(cpu->pe);
     } else {
         dmb(cpu);
     }
@@ -855,12 +936,6 @@ static void close_line(uint64_t line, const struct pe *pe)
 {
     (void)pe;
     step(line, 0xff, PW_EVENT_CLOSE, PW_NO_EVENT);
-}
-
-static void forget_line(uint64_t line, const struct pe *pe)
-{
-    (void)pe;
-    forget_ok(&pw_lines[line]);
 }
 
 void pw_mmu(struct pw_cpu *cpu, bool on)

@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include "generated.h" /* enums PW_OP_*, PW_KIND_*, PW_FLAG_*, PW_WHY_*; run-file records */
 
+#ifndef PW_API /* what tests call through ctypes */
+#define PW_API __attribute__((visibility("default")))
+#endif
+
 /* An instruction, made once at translation and never freed. */
 struct pw_site {
     uint64_t pc;    /* VA */
@@ -54,11 +58,11 @@ struct pw_config {
 };
 
 /* Map files and tables. On failure returns false with a one-line reason in `error`. */
-bool pw_judge_open(const struct pw_config *config, char *error, unsigned error_size);
+PW_API bool pw_judge_open(const struct pw_config *config, char *error, unsigned error_size);
 void pw_judge_close(void);
 
 /* The mapped run file's header, for counters that observe keeps. */
-struct pw_runheader *pw_run_header(void);
+PW_API struct pw_runheader *pw_run_header(void);
 /* Read guest RAM: a pointer to `size` bytes at `pa`, NULL if not wholly inside. */
 const void *pw_ram(uint64_t pa, unsigned size);
 
@@ -68,32 +72,32 @@ extern uint32_t *pw_writers; /* per 8-byte cell, history.h's pw_who */
 extern uint64_t pw_ram_base, pw_ram_size;
 
 /* LD or ST of `size` bytes at `va`, which lie in `page` (observe splits accesses that cross pages). */
-void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+PW_API void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                   uint64_t va, unsigned size, unsigned op);
 /* A table walk read the 8-byte descriptor at `pa`; `va` is what was being translated. */
-void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsigned kind,
+PW_API void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsigned kind,
              unsigned why, uint64_t va);
 /* DC ZVA of the whole block containing `va`; `block` bytes. */
-void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+PW_API void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
             uint64_t va, unsigned block);
 /* `n` instructions starting at `va` are about to execute; all in one 64-byte line. */
-void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+PW_API void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                    uint64_t va, unsigned n);
 /* A data cache maintenance instruction that really executes (not trapped, no fault).
  * By VA: page and va. By set/way: page NULL. `flags`: PW_FLAG_UPGRADED when HCR_EL2 made it so
  * (then `op` is what it became). */
-void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+PW_API void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, unsigned flags);
 /* An instruction cache maintenance instruction; `all_pes` for IALLUIS, IVAU and IALLU under FB. */
-void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+PW_API void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, bool all_pes);
 /* PW_OP_DMB, PW_OP_DSB, or PW_OP_ISB for any context synchronisation event (ISB, exception entry
  * and return). Barriers that order neither loads with stores nor stores are not passed on. */
-void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op);
+PW_API void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op);
 /* The PE's "MMU and caches on" in the sense of the fill switch changed. */
-void pw_mmu(struct pw_cpu *cpu, bool on);
+PW_API void pw_mmu(struct pw_cpu *cpu, bool on);
 /* A device's access within one line, and an operation of an outer-cache controller. */
-void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent);
-void pw_outer(uint64_t pa, unsigned op);
+PW_API void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent);
+PW_API void pw_outer(uint64_t pa, unsigned op);
 
 #endif

@@ -93,6 +93,15 @@ void pw_pending_drop(struct pw_pending *p)
     free_list = p;
 }
 
+void pw_pending_drop_all(void)
+{
+    for (uint64_t i = 0; i < n_buckets; i++) {
+        while (buckets[i]) { /* dropping moves later entries up */
+            pw_pending_drop(buckets[i]);
+        }
+    }
+}
+
 /* ------------------------------------------------------------------ branches */
 
 static bool add(struct pw_pending *p, const struct pw_branch *b)

@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include "generated.h"
 
-#define PW_MAX_BRANCHES 48
-#define PW_MAX_QUEUED 6
+#define PW_MAX_BRANCHES 250
+#define PW_MAX_QUEUED 10
 #define PW_MAX_WINDOWS 4
 
 struct pw_queued {
@@ -45,6 +45,7 @@ struct pw_pending *pw_pending_find(uint64_t line);
 /* The record of a line, made with one branch of `states` if there is none. */
 struct pw_pending *pw_pending_get(uint64_t line, const uint8_t states[PW_CELLS_PER_LINE]);
 void pw_pending_drop(struct pw_pending *p);
+void pw_pending_drop_all(void);
 
 /* Events; `t` is the table, `fill` whether caches may fill on their own. */
 void pw_pending_step(struct pw_pending *p, const struct pw_table *t, int fill, unsigned cells,

@@ -8,6 +8,6 @@ void pw_report_open(struct pw_runheader *header);
 void pw_report(const struct pw_access *access, unsigned kind, uint64_t line, unsigned cell,
                const uint16_t states[PW_CELLS_PER_LINE], pw_who writer);
 /* How many reads were reported so far, counted each time. */
-uint64_t pw_reports(void);
+PW_API uint64_t pw_reports(void);
 
 #endif
