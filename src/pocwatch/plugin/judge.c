@@ -466,7 +466,10 @@ static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw
         if (stale & table.read_stale[kind]) {
             struct pw_access a = access_of(page, va, size, op);
             report(cpu, site, &a, line, c,
-                   op == PW_OP_TW ? PW_FINDING_STALE_WALK : PW_FINDING_STALE_READ, stale);
+                   op == PW_OP_TW       ? PW_FINDING_STALE_WALK
+                   : op == PW_OP_DMA_RD ? PW_FINDING_DMA_STALE_READ
+                                        : PW_FINDING_STALE_READ,
+                   stale);
             heal(line);
             break;
         }

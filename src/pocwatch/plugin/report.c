@@ -49,6 +49,19 @@ static bool same(const struct pw_finding *a, const struct pw_finding *b)
            (lost != PW_NO_ADDRESS || a->access.pc == b->access.pc);
 }
 
+/* Whether what is read may be another VM's: the line's history has a write by one. */
+static bool is_leak(const struct pw_finding *f)
+{
+    for (unsigned i = 0; f->access.vm_id && i < f->n_history; i++) {
+        const struct pw_event *e = &f->history[i];
+        if ((e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA) && e->vm_id &&
+            e->vm_id != f->access.vm_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* When the latest data was written: of the line's events, the last write to the cell by that PC. A
  * write that changed nothing is no event; then it came after the last one, or is older than all. */
 static uint64_t written_at(const struct pw_finding *f)
@@ -76,6 +89,9 @@ void pw_report(const struct pw_access *access, unsigned kind, uint64_t line, uns
     new.truncated = truncated;
     if (pw_who_expand(writer, &new.writer)) {
         new.writer.seq = written_at(&new);
+    }
+    if (kind != PW_FINDING_UNSYNCED_FETCH && is_leak(&new)) {
+        new.kind = PW_FINDING_LEAK;
     }
     reports++;
     uint64_t lost = lost_maintenance(&new);
