@@ -135,10 +135,9 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
     for rule, count in report.dropped.items():
         yield f"  rule {rule!r} applied {count:,} times"
     for entry in report.suppressed:
-        yield from _paragraph(
-            f"  suppressed by {entry.rule!r}: ",
-            f"{_counted(entry.count, 'finding')}, seen {entry.occurrences:,} times: {entry.reason}",
-        )
+        seen = f"{_counted(entry.count, 'finding')}, seen {entry.occurrences:,} times"
+        yield f"  suppressed by {entry.rule!r}: {seen}"
+        yield from _paragraph("    ", entry.reason)
     for warning in report.warnings:
         yield from _paragraph("  warning: ", warning)
 
