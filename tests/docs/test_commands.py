@@ -29,7 +29,7 @@ EXCEPTIONS = {
     "make demo": "sets up the system; .ci and tests/demo cover its parts",
     "make test": "is what runs this test",
     "pip install .": "is what tools/setup does before any test",
-    "pocwatch run --symbols fw=QEMU_EFI.debug --symbols host=vmlinux -- qemu-system-aarch64 ...": (
+    "pocwatch run --symbols fw=bl31.elf --symbols host=vmlinux -- qemu-system-aarch64 ...": (
         "the user's own firmware and kernel"
     ),
     "pocwatch run --weaken 'dc civac=dc cvau@dcache_clean_inval_poc' -- qemu-system-aarch64 ...": (
