@@ -39,6 +39,7 @@ static char *fetched;     /* RAM as the I-side was last coherent with it, line b
 static uint32_t *coherent_at; /* per line, `clock_now` when its I-side became coherent */
 static uint32_t clock_now; /* counts I-side completions, for `unsynced` */
 static bool report_unsynced, keep_stale;
+static uint8_t settled[2][256]; /* by fill switch and state: SETTLED_* */
 static unsigned all_in_flight; /* PEs with an IC by all, broadcast, issued and not complete */
 static int fill;          /* whether caches may fill on their own: some PE is on */
 static uint64_t touched_pages;
@@ -61,6 +62,9 @@ static struct pe {
     uint32_t synced_at;
     pw_who set_way_who;
 } pes[PW_MAX_PES];
+
+/* What a write-back access leaves as it is, and whether a load is fresh. */
+enum { SETTLED_LOAD = 1, SETTLED_STORE = 2, SETTLED_NEIGHBOUR = 4, SETTLED_FRESH = 8 };
 
 static void push(struct lines *l, uint64_t line)
 {
@@ -106,6 +110,18 @@ static bool read_table(const char *path, char *error, unsigned size)
         return false;
     }
     return true;
+}
+
+static void find_settled(void)
+{
+    for (unsigned i = 0; i < 512; i++) {
+        unsigned f = i / 256, s = i % 256;
+        settled[f][s] =
+            (uint8_t)((table.delta[f][PW_EVENT_LD_CACHED][s] == s ? SETTLED_LOAD : 0) |
+                      (table.delta[f][PW_EVENT_ST_WB][s] == s ? SETTLED_STORE : 0) |
+                      (table.delta[f][PW_EVENT_ST_WB_NEIGHBOUR][s] == s ? SETTLED_NEIGHBOUR : 0) |
+                      (table.stale[f][s] & table.read_stale[PW_KIND_WB] ? 0 : SETTLED_FRESH));
+    }
 }
 
 static void *map(const char *path, size_t bytes, int writable, char *error, unsigned size)
@@ -154,6 +170,7 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
         (c->rules_path && !pw_rules_read(c->rules_path, error, size))) {
         return false;
     }
+    find_settled();
     pw_lines = reserve(lines * sizeof *pw_lines);
     pw_writers = reserve(lines * PW_CELLS_PER_LINE * sizeof *pw_writers);
     fetched = reserve(c->ram_size);
@@ -214,6 +231,38 @@ static void touch(uint64_t line)
 static void forget_ok(struct pw_line *l)
 {
     l->load_ok = l->store_ok = l->fetch_ok = 0;
+}
+
+/*
+ * Set every `ok` bit that the line's states allow, not only those of the cells just accessed: a line
+ * then comes here once and not once per cell. Each bit says what `store` and `load` would find out
+ * for a write-back access of that cell: no state changes, nothing is in flight, the load is fresh,
+ * and the store's cell was marked as written before.
+ */
+static void find_ok(uint64_t line)
+{
+    struct pw_line *l = &pw_lines[line];
+    unsigned loads = 0, stores = 0, moved_by_neighbour = 0, same = SETTLED_LOAD;
+    if (l->flags & LINE_PENDING) {
+        return;
+    }
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        unsigned s = settled[fill][l->states[c]];
+        same &= s;
+        loads |= (s & SETTLED_FRESH ? 1u : 0) << c;
+        stores |= (s & SETTLED_STORE ? 1u : 0) << c;
+        moved_by_neighbour |= (s & SETTLED_NEIGHBOUR ? 0 : 1u) << c;
+    }
+    l->load_ok = same ? (uint8_t)loads : 0; /* a load fills the whole line */
+    if (moved_by_neighbour & (moved_by_neighbour - 1)) {
+        stores = 0;
+    } else if (moved_by_neighbour) {
+        stores &= moved_by_neighbour; /* the cell that is its own neighbours' only neighbour */
+    }
+    if (!table.dic) {
+        stores &= l->istale[0] & l->istale[1];
+    }
+    l->store_ok = report_unsynced || all_in_flight ? 0 : (uint8_t)stores;
 }
 
 static struct pw_pending *pending_of(uint64_t line)
@@ -427,7 +476,6 @@ static void store(struct pw_cpu *cpu, const struct pw_site *site, const struct p
                   uint64_t pa, unsigned size, unsigned op)
 {
     uint64_t line = line_of(pa);
-    struct pw_line *l = &pw_lines[line];
     unsigned cells = cells_of(pa, size), kind = page->kind;
     unsigned others = kind == PW_KIND_WB ? PW_EVENT_ST_WB_NEIGHBOUR : PW_NO_EVENT;
     pw_who who = pw_who_of(cpu, site, kind, page->mmu_on);
@@ -447,16 +495,14 @@ static void store(struct pw_cpu *cpu, const struct pw_site *site, const struct p
     }
     if (changed) {
         pw_history_add(line, who, op, cells, 0, -1, cpu->vm_id);
-    } else if (kind == PW_KIND_WB && !(l->flags & LINE_PENDING) && !report_unsynced) {
-        l->store_ok |= (uint8_t)cells;
     }
+    find_ok(line);
 }
 
 static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                  uint64_t va, uint64_t pa, unsigned size, unsigned op)
 {
     uint64_t line = line_of(pa);
-    struct pw_line *l = &pw_lines[line];
     unsigned cells = cells_of(pa, size), kind = page->kind;
     if (op == PW_OP_LD) {
         see_done(line, cpu->pe, kind);
@@ -474,13 +520,10 @@ static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw
             break;
         }
     }
-    bool changed = false;
     if (kind == PW_KIND_WB || kind == PW_KIND_WT) {
-        changed = step(line, 0xff, PW_EVENT_LD_CACHED, PW_NO_EVENT);
+        step(line, 0xff, PW_EVENT_LD_CACHED, PW_NO_EVENT);
     }
-    if (!changed && kind == PW_KIND_WB && !(l->flags & LINE_PENDING) && !keep_stale) {
-        l->load_ok |= (uint8_t)cells;
-    }
+    find_ok(line);
 }
 
 /* One call per line touched: accesses may cross lines. */
