@@ -186,9 +186,12 @@ unsigned pw_vcpu_complete(struct vcpu *v)
     for (unsigned i = 0; i < v->tlbi.n; i++) {
         uint64_t page = v->tlbi.pages[i];
         for (unsigned b = 0; b < BANKS && v->banks[b]; b++) {
-            struct entry *e = &v->banks[b]->data[page % DATA_ENTRIES];
-            if (VA_PAGE(e->tag) == page) {
-                e->tag = 0;
+            struct entry *entries = v->banks[b]->data;
+            struct entry *both[] = {&entries[page % DATA_ENTRIES], victim_entry(entries, page)};
+            for (unsigned k = 0; k < 2; k++) {
+                if (VA_PAGE(both[k]->tag) == page) {
+                    both[k]->tag = 0;
+                }
             }
         }
     }
@@ -470,13 +473,21 @@ static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t)
 struct entry *pw_data_miss(struct vcpu *v, const struct pw_site *site, uint64_t va)
 {
     struct pw_translation t;
-    if (walk(v, site, va, 0, &t)) {
+    struct entry *e = data_entry(v, va), *entries = v->data[va >> 55 & 1].entries;
+    struct entry *victim = victim_entry(entries, VA_PAGE(va)), pushed_out = *e;
+    if ((victim->tag & ~(uint64_t)NOT_RAM) == data_tag(v, va)) {
+        *e = *victim;
+        victim->tag = 0;
+    } else if (walk(v, site, va, 0, &t)) {
         return NULL;
+    } else {
+        fill(e, data_tag(v, va), &t);
+        cover(v, va, &t, false);
+        v->high_not_global |= t.not_global && va >> 55 & 1;
     }
-    struct entry *e = data_entry(v, va);
-    fill(e, data_tag(v, va), &t);
-    cover(v, va, &t, false);
-    v->high_not_global |= t.not_global && va >> 55 & 1;
+    if ((pushed_out.tag & (NOT_RAM - 1)) == v->data[va >> 55 & 1].generation) {
+        *victim_entry(entries, VA_PAGE(pushed_out.tag)) = pushed_out;
+    }
     return e;
 }
 

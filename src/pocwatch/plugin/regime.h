@@ -17,6 +17,7 @@
 #define PW_PAGE UINT64_C(4096)
 #define PW_PAGE_MASK (~(PW_PAGE - 1))
 #define DATA_ENTRIES 1024
+#define VICTIM_ENTRIES 256 /* behind them: what conflicts pushed out, found without a walk */
 #define FETCH_ENTRIES 1024
 #define BANKS 16
 #define GENERATIONS 2048 /* fit below NOT_RAM */
@@ -41,7 +42,7 @@ struct bank_key {
 struct bank {
     struct bank_key key;
     uint64_t used; /* for replacing the least recently used */
-    struct entry data[DATA_ENTRIES];
+    struct entry data[DATA_ENTRIES + VICTIM_ENTRIES];
 };
 
 /* Reasons to leave the fast path, in vcpu.attention; setting one also spoils vcpu.fetch_id. */
@@ -124,6 +125,12 @@ struct entry *pw_data_miss(struct vcpu *v, const struct pw_site *site, uint64_t 
 struct entry *pw_fetch_miss(struct vcpu *v, const struct pw_site *site, uint64_t va, uint64_t pa);
 /* Translate without filling and without telling judge. */
 enum pw_fault pw_probe(struct vcpu *v, uint64_t va, int fetch, struct pw_translation *out);
+
+/* Where the page's entry goes when another page takes its place in `entries`. */
+static inline struct entry *victim_entry(struct entry *entries, uint64_t page)
+{
+    return &entries[DATA_ENTRIES + (page * UINT64_C(0x9e3779b97f4a7c15) >> 32) % VICTIM_ENTRIES];
+}
 
 static inline struct entry *data_entry(struct vcpu *v, uint64_t va)
 {
