@@ -1,27 +1,89 @@
 /* The last events of each line; see history.h. */
 #include "history.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "places.h"
 
-#define LINES_PER_PAGE 64
-
 struct kept {
     pw_who who;
     uint32_t seq;
-    uint8_t op, cells, flags, vm_id;
-    int8_t rule; /* -1: none */
+    uint32_t op : 5, rule : 7, cells : 8, flags : 4, vm_id : 8; /* rule + 1, flags >> FLAGS_SHIFT */
 };
 
+_Static_assert(sizeof(struct kept) == 12, "an event of a line");
+enum { FLAGS_SHIFT = 2 }; /* the lower flags are told by `who` */
+_Static_assert((PW_FLAG_VM | PW_FLAG_MMU_ON) == (1 << FLAGS_SHIFT) - 1, "flags that `who` tells");
+_Static_assert(PW_FLAG_COMPLETED < 1 << (FLAGS_SHIFT + 4), "flags that are kept");
+
+/* Most lines have few events: a record starts small and grows once, then the oldest event goes. */
 struct line_history {
-    uint8_t n, next, truncated;
-    struct kept events[PW_KEPT_EVENTS];
+    uint8_t n, next, truncated, size;
+    struct kept events[];
 };
 
-static struct line_history **pages; /* LINES_PER_PAGE each */
-static uint64_t sequence;
+enum { FEW_EVENTS = 2 };
+
+static uint32_t *records; /* per line, its record's place in the arena, 0 for none */
+static uint32_t *arena;
+static uint64_t arena_used, arena_words;
+static uint32_t unused[2]; /* lists of free records, small and grown */
+static uint32_t sequence;
+
+static uint64_t words(unsigned size)
+{
+    return (sizeof(struct line_history) + size * sizeof(struct kept)) / sizeof *arena;
+}
+
+static struct line_history *record_of(uint64_t line)
+{
+    return records[line] ? (void *)&arena[records[line]] : NULL;
+}
+
+static uint32_t new_record(unsigned size)
+{
+    uint32_t *list = &unused[size > FEW_EVENTS], at = *list;
+    if (at) {
+        *list = arena[at];
+    } else if (arena_used + words(size) <= arena_words) {
+        at = (uint32_t)arena_used;
+        arena_used += words(size);
+    } else {
+        return 0;
+    }
+    *(struct line_history *)&arena[at] = (struct line_history){.size = (uint8_t)size};
+    return at;
+}
+
+static void free_record(uint32_t at)
+{
+    uint32_t *list = &unused[((struct line_history *)&arena[at])->size > FEW_EVENTS];
+    arena[at] = *list;
+    *list = at;
+}
+
+/* The line's record with room for one more event; NULL: the finding will have less to tell. */
+static struct line_history *record_with_room(uint64_t line)
+{
+    uint32_t old = records[line], at = old;
+    struct line_history *h = record_of(line);
+    if (!h) {
+        at = new_record(FEW_EVENTS);
+    } else if (h->n == FEW_EVENTS && h->size == FEW_EVENTS) {
+        at = new_record(PW_KEPT_EVENTS);
+        if (at) {
+            struct line_history *grown = (void *)&arena[at];
+            memcpy(grown->events, h->events, h->n * sizeof *h->events);
+            grown->n = grown->next = h->n;
+            free_record(old);
+        }
+    }
+    if (!at) {
+        return NULL;
+    }
+    records[line] = at;
+    return (void *)&arena[at];
+}
 
 enum { WHO_KIND = 24, WHO_VM = 26, WHO_MMU = 27, WHO_PE = 28 };
 
@@ -47,35 +109,56 @@ bool pw_who_expand(pw_who who, struct pw_event *e)
     return true;
 }
 
+static void *reserve(uint64_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 bool pw_history_open(uint64_t ram_size)
 {
-    pages = mmap(NULL, ram_size / 4096 * sizeof *pages, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return pages != MAP_FAILED;
+    uint64_t lines = ram_size / 64, most = UINT32_MAX;
+    arena_words = lines * (words(FEW_EVENTS) + words(PW_KEPT_EVENTS));
+    arena_words = arena_words < most ? arena_words : most;
+    arena_used = 1; /* 0 stands for no record */
+    unused[0] = unused[1] = 0;
+    records = reserve(lines * sizeof *records);
+    arena = reserve(arena_words * sizeof *arena);
+    return records && arena;
+}
+
+static struct kept *newest(struct line_history *h)
+{
+    return &h->events[(h->next + h->size - 1) % h->size];
 }
 
 void pw_history_add(uint64_t line, pw_who who, unsigned op, unsigned cells, unsigned flags, int rule,
                     unsigned vm_id)
 {
-    struct line_history **page = &pages[line / LINES_PER_PAGE];
-    if (!*page) {
-        *page = calloc(LINES_PER_PAGE, sizeof **page);
-        if (!*page) {
-            return; /* the finding will have less to tell */
-        }
-    }
-    struct line_history *h = &(*page)[line % LINES_PER_PAGE];
-    h->events[h->next] = (struct kept){
+    struct line_history *h = record_of(line);
+    struct kept event = {
         .who = who,
-        .seq = (uint32_t)++sequence,
-        .op = (uint8_t)op,
-        .cells = (uint8_t)cells,
-        .flags = (uint8_t)flags,
-        .vm_id = (uint8_t)vm_id,
-        .rule = (int8_t)rule,
+        .seq = ++sequence,
+        .op = op & 31,
+        .rule = (unsigned)(rule + 1) & 127,
+        .cells = cells & 255,
+        .flags = flags >> FLAGS_SHIFT & 15,
+        .vm_id = vm_id & 255,
     };
-    h->next = (uint8_t)((h->next + 1) % PW_KEPT_EVENTS);
-    if (h->n < PW_KEPT_EVENTS) {
+    if (h && op == PW_OP_ST && newest(h)->op == PW_OP_ST && newest(h)->who == who &&
+        newest(h)->vm_id == event.vm_id) {
+        event.cells |= newest(h)->cells; /* an instruction in a loop fills a line: one event */
+        *newest(h) = event;
+        return;
+    }
+    h = record_with_room(line);
+    if (!h) {
+        return;
+    }
+    h->events[h->next] = event;
+    h->next = (uint8_t)((h->next + 1) % h->size);
+    if (h->n < h->size) {
         h->n++;
     } else {
         h->truncated = 1;
@@ -84,47 +167,41 @@ void pw_history_add(uint64_t line, pw_who who, unsigned op, unsigned cells, unsi
 
 unsigned pw_history_copy(uint64_t line, struct pw_event events[PW_HISTORY_EVENTS], bool *truncated)
 {
-    struct line_history *page = pages[line / LINES_PER_PAGE];
-    *truncated = false;
-    if (!page) {
-        return 0;
-    }
-    struct line_history *h = &page[line % LINES_PER_PAGE];
-    *truncated = h->truncated;
-    for (unsigned i = 0; i < h->n; i++) {
-        const struct kept *k =
-            &h->events[(h->next + PW_KEPT_EVENTS - h->n + i) % PW_KEPT_EVENTS];
+    struct line_history *h = record_of(line);
+    *truncated = h && h->truncated;
+    for (unsigned i = 0; h && i < h->n; i++) {
+        const struct kept *k = &h->events[(h->next + h->size - h->n + i) % h->size];
         struct pw_event *e = &events[i];
         memset(e, 0, sizeof *e);
         e->seq = k->seq;
         e->op = k->op;
         e->cells = k->cells;
-        e->flags = k->flags;
+        e->flags = (uint8_t)(k->flags << FLAGS_SHIFT);
         e->vm_id = k->vm_id;
-        e->rule = k->rule;
+        e->rule = (int8_t)(k->rule - 1);
         e->pc = e->pc_pa = e->pc_ipa = PW_NO_ADDRESS;
         pw_who_expand(k->who, e);
     }
-    return h->n;
+    return h ? h->n : 0;
 }
 
 void pw_history_complete(uint64_t line, unsigned pe)
 {
-    struct line_history *page = pages[line / LINES_PER_PAGE];
-    for (unsigned i = 0; page && i < PW_KEPT_EVENTS; i++) {
-        struct kept *k = &page[line % LINES_PER_PAGE].events[i];
+    struct line_history *h = record_of(line);
+    for (unsigned i = 0; h && i < h->n; i++) {
+        struct kept *k = &h->events[i];
         if (k->who >> WHO_PE == (pe < 15 ? pe : 15) && k->op >= PW_OP_DC_CVAC &&
             k->op <= PW_OP_IC_IALLUIS) {
-            k->flags |= PW_FLAG_COMPLETED;
+            k->flags |= PW_FLAG_COMPLETED >> FLAGS_SHIFT;
         }
     }
 }
 
 void pw_history_clear(uint64_t line)
 {
-    struct line_history *page = pages[line / LINES_PER_PAGE];
-    if (page) {
-        memset(&page[line % LINES_PER_PAGE], 0, sizeof *page);
+    if (records[line]) {
+        free_record(records[line]);
+        records[line] = 0;
     }
 }
 

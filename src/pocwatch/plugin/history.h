@@ -1,6 +1,6 @@
 /*
  * What happened to a line: the last few events that changed its state, for explanations.
- * Kept per 4 KiB page, allocated at the page's first event. Callers serialise.
+ * Stores of one instruction in a row are one event. Callers serialise.
  */
 #ifndef POCWATCH_HISTORY_H
 #define POCWATCH_HISTORY_H
