@@ -145,11 +145,11 @@ class Judge:
         cpu, site = ctypes.byref(self.cpus[step.agent]), self.sites[step.agent]
         page = self._page(pa, step.kind if step.kind is not None else Kind.WB)
         if op in (Op.LD, Op.ST):
-            call.pw_data_slow(cpu, site, page, address, 1, int(op))
+            call.pw_data_call(cpu, site, page, address, 1, int(op))
         elif op is Op.TW:
             call.pw_walk(cpu, site, ctypes.c_uint64(pa & ~7), int(step.kind or 0), 0, address)
         elif op is Op.IF:
-            call.pw_fetch_slow(cpu, site, page, ctypes.c_uint64(pa & ~3), 1)
+            call.pw_fetch_call(cpu, site, page, ctypes.c_uint64(pa & ~3), 1)
         elif op is Op.DC_ZVA:
             call.pw_zva(cpu, site, page, ctypes.c_uint64(line_pa), LINE)
         elif op in DATA_MAINTENANCE:

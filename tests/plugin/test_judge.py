@@ -102,7 +102,7 @@ def test_an_access_over_two_cells_sees_the_second(machine: Machine) -> None:
     machine.do("P0 st wb +8")
     cpu, site = ctypes.byref(machine.judge.cpus[1]), machine.judge.sites[1]
     page = machine.judge._page(RAM_BASE, parse("P1 ld nc")[0].kind)
-    machine.judge.library.pw_data_slow(cpu, site, page, ctypes.c_uint64(RAM_BASE + 4), 8, Op.LD)
+    machine.judge.library.pw_data_call(cpu, site, page, ctypes.c_uint64(RAM_BASE + 4), 8, Op.LD)
     (finding,) = machine.findings()
     assert finding.cell == 1
 

@@ -167,10 +167,16 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
     if (!read_table(c->table_path, error, size) || !open_run(c->run_path, error, size) ||
         !(ram = map(c->ram_path, c->ram_size, 0, error, size)) ||
         (ram_fd = open(c->ram_path, O_RDONLY)) < 0 ||
-        (c->rules_path && !pw_rules_read(c->rules_path, error, size))) {
+        !pw_rules_read(c->rules_path, error, size)) {
         return false;
     }
     find_settled();
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        free(pes[i].issued.items);
+        free(pes[i].uncached.items);
+        pes[i] = (struct pe){0};
+    }
+    all_in_flight = 0;
     pw_lines = reserve(lines * sizeof *pw_lines);
     pw_writers = reserve(lines * PW_CELLS_PER_LINE * sizeof *pw_writers);
     fetched = reserve(c->ram_size);
@@ -511,6 +517,7 @@ static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw
         uint8_t stale = cells >> c & 1 ? stale_of(line, c) : 0;
         if (stale & table.read_stale[kind]) {
             struct pw_access a = access_of(page, va, size, op);
+            a.pa = pa; /* a walk's `va` is what it translates, not where the descriptor is */
             report(cpu, site, &a, line, c,
                    op == PW_OP_TW       ? PW_FINDING_STALE_WALK
                    : op == PW_OP_DMA_RD ? PW_FINDING_DMA_STALE_READ
@@ -667,7 +674,7 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
         coherent &= !(((wb ? l->istale[0] | l->spoiled[0] : 0) |
                        (nc ? l->istale[1] | l->spoiled[1] : 0)) >> c & 1);
     }
-    if (fresh && coherent && !(l->flags & LINE_PENDING) && !keep_stale && !report_unsynced) {
+    if (fresh && coherent && !(l->flags & LINE_PENDING) && !report_unsynced) {
         l->fetch_ok |= (uint8_t)(1u << kind);
     }
 }
@@ -696,6 +703,11 @@ static bool changes(uint64_t line, unsigned event)
     return false;
 }
 
+static bool by_set_way(unsigned op)
+{
+    return op >= PW_OP_DC_CSW && op <= PW_OP_DC_ISW;
+}
+
 void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, unsigned flags)
 {
@@ -712,8 +724,8 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         header->matched[rule]++;
         flags |= op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
     }
-    if (!page) {
-        if (op != PW_RULE_DROPPED) {
+    if (!page || by_set_way(op)) {
+        if (op != PW_RULE_DROPPED && by_set_way(op)) {
             pe->set_way |= 1u << op;
             pe->set_way_who = who;
         }
@@ -842,8 +854,9 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         header->matched[rule]++;
         flags = op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
     }
-    if (!page) {
-        if (op != PW_RULE_DROPPED && (all_pes || header->n_pes <= 1)) {
+    if (!page || op == PW_OP_IC_IALLU || op == PW_OP_IC_IALLUIS) {
+        bool everywhere = op == asked ? all_pes : op == PW_OP_IC_IALLUIS;
+        if (op != PW_RULE_DROPPED && (everywhere || header->n_pes <= 1)) {
             issue_all(cpu->pe);
         }
         pthread_mutex_unlock(&lock);

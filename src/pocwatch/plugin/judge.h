@@ -72,7 +72,7 @@ extern uint32_t *pw_writers; /* per 8-byte cell, history.h's pw_who */
 extern uint64_t pw_ram_base, pw_ram_size;
 
 /* LD or ST of `size` bytes at `va`, which lie in `page` (observe splits accesses that cross pages). */
-PW_API void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                   uint64_t va, unsigned size, unsigned op);
 /* A table walk read the 8-byte descriptor at `pa`; `va` is what was being translated. */
 PW_API void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsigned kind,
@@ -81,7 +81,7 @@ PW_API void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa,
 PW_API void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
             uint64_t va, unsigned block);
 /* `n` instructions starting at `va` are about to execute; all in one 64-byte line. */
-PW_API void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                    uint64_t va, unsigned n);
 /* A data cache maintenance instruction that really executes (not trapped, no fault).
  * By VA: page and va. By set/way: page NULL. `flags`: PW_FLAG_UPGRADED when HCR_EL2 made it so
