@@ -53,14 +53,34 @@ def names(automaton: Automaton) -> list[str]:
         for state in range(automaton.states)
     ]
     return [
-        text if texts.count(text) == 1 or not word else f"{text}, after {_last(word)}"
-        for text, word in zip(texts, automaton.words, strict=True)
+        text
+        if texts.count(text) == 1 or not word
+        else f"{text}, after {_ending(word, _alike(automaton, texts, state))}"
+        for state, (text, word) in enumerate(zip(texts, automaton.words, strict=True))
     ]
 
 
-def _last(word: tuple[tuple[int, Event], ...]) -> str:
-    fill, event = word[-1]
-    return EVENT_TEXT[event] + ("" if fill else f" with {FILL_TEXT[0]}")
+_Way = tuple[tuple[int, Event], ...]
+
+
+def _alike(automaton: Automaton, texts: list[str], state: int) -> list[_Way]:
+    """Return the ways to the other states of the same text."""
+    return [
+        automaton.words[other]
+        for other, text in enumerate(texts)
+        if other != state and text == texts[state]
+    ]
+
+
+def _ending(word: _Way, others: list[_Way]) -> str:
+    """Return as many of a way's last events as tell it from the others."""
+    length = next(
+        (n for n in range(1, len(word)) if all(w[-n:] != word[-n:] for w in others)), len(word)
+    )
+    return "; ".join(
+        EVENT_TEXT[event] + ("" if fill else f" with {FILL_TEXT[0]}")
+        for fill, event in word[-length:]
+    )
 
 
 def flags(stale: Stale) -> str:
