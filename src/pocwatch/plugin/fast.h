@@ -17,7 +17,8 @@ static inline void pw_data(struct pw_cpu *cpu, const struct pw_site *site,
     unsigned ok = op == PW_OP_ST ? l->store_ok : l->load_ok;
     if (__builtin_expect(page->kind == PW_KIND_WB && (ok & cells) == cells, 1)) {
         if (op == PW_OP_ST) {
-            pw_who who = pw_who_of(cpu, site, PW_KIND_WB, page->mmu_on);
+            /* pw_who_of, of which the vCPU and the site know their parts already */
+            pw_who who = cpu->who | site->number | (uint32_t)page->mmu_on << PW_WHO_MMU;
             for (uint32_t *w = &pw_writers[offset / PW_CELL_BYTES], *end = w + (last - first);
                  w <= end; w++) {
                 *w = who;

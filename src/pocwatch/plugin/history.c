@@ -85,11 +85,11 @@ static struct line_history *record_with_room(uint64_t line)
     return (void *)&arena[at];
 }
 
-enum { WHO_KIND = 24, WHO_VM = 26, WHO_MMU = 27, WHO_PE = 28 };
+enum { WHO_KIND = 24, WHO_VM = 26, WHO_MMU = PW_WHO_MMU, WHO_PE = 28 };
 
 pw_who pw_who_of(const struct pw_cpu *cpu, const struct pw_site *site, unsigned kind, bool mmu_on)
 {
-    return site_number(site) | (uint32_t)kind << WHO_KIND | (uint32_t)(cpu->vm != 0) << WHO_VM |
+    return site->number | (uint32_t)kind << WHO_KIND | (uint32_t)(cpu->vm != 0) << WHO_VM |
            (uint32_t)mmu_on << WHO_MMU | (uint32_t)(cpu->pe < 15 ? cpu->pe : 15) << WHO_PE;
 }
 

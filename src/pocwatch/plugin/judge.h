@@ -21,7 +21,8 @@ struct pw_site {
     uint64_t pc;    /* VA */
     uint64_t pc_pa; /* PA, PW_NO_ADDRESS if not in RAM */
     uint32_t insn;  /* the A64 encoding */
-    uint8_t el;
+    uint32_t el : 8;
+    uint32_t number : 24; /* stands for the site in the shadow; 0: it has none */
 };
 
 /* What a translation of one 4 KiB page says about accesses of one type (a soft-TLB entry's payload). */
@@ -34,6 +35,7 @@ struct pw_page {
     uint8_t s2_attr; /* MemAttr[3:0], 0xff when stage 2 is off */
     uint8_t mmu_on;  /* stage 1 enabled for this access */
     uint8_t in_ram;  /* the whole page lies in the watched RAM; judge ignores other accesses */
+    uint8_t perm;    /* observe's: PW_PERM_*, and << 4 the EL they are for */
 };
 
 /* A vCPU as judge sees it; observe keeps it current. */
@@ -41,6 +43,7 @@ struct pw_cpu {
     uint8_t pe;
     uint8_t vm;      /* EL1/0 under HCR_EL2.VM or DC (and not TGE): a guest is running */
     uint16_t vm_id;  /* small number per VTTBR_EL2.BADDR, 0 outside a VM */
+    uint32_t who;    /* pw_who_of without the access: kept by observe when `vm` changes */
     uint64_t fetch_ipa; /* IPA of the 4 KiB page being executed, PW_NO_ADDRESS outside a VM */
 };
 

@@ -427,14 +427,25 @@ static uint64_t effective_hfgitr(const struct vcpu *v)
     return fgt && enabled && v->regs.has_el2 ? v->hfgitr : 0;
 }
 
-/* Whether an operation on `va` passes the permission checks (fact C8). */
-static bool permitted(struct vcpu *v, uint64_t va, unsigned op)
+/*
+ * Whether an operation on `va`, of which `e` is the page, passes the permission checks (fact C8). What
+ * the entry allows stands until a TLBI; what it forbids, at another EL or since it was made, may be
+ * allowed by now: permissions can be widened without a TLBI.
+ */
+static bool permitted(struct vcpu *v, struct entry *e, uint64_t va, unsigned op)
 {
     struct pw_translation t;
     unsigned need = op == PW_OP_DC_IVAC || op == PW_OP_DC_ZVA ? PW_PERM_W
                     : v->el == 0                              ? PW_PERM_R
                                                               : 0;
-    return !need || (pw_probe(v, va, 0, &t) == PW_FAULT_NONE && (t.perm & need));
+    if (!need || (e->page.perm >> 4 == v->el && (e->page.perm & need))) {
+        return true;
+    }
+    if (pw_probe(v, va, 0, &t) != PW_FAULT_NONE) {
+        return false;
+    }
+    e->page.perm = pw_permissions(&t, v->el);
+    return t.perm & need;
 }
 
 static void maintain(struct vcpu *v, const struct place *p)
@@ -459,8 +470,8 @@ static void maintain(struct vcpu *v, const struct place *p)
         pw_dc(&v->cpu, &p->site, NULL, va, op, flags);
         return;
     }
-    const struct entry *e = find_data(v, &p->site, va);
-    if (!e || !e->page.in_ram || !permitted(v, va, op)) {
+    struct entry *e = find_data(v, &p->site, va);
+    if (!e || !e->page.in_ram || !permitted(v, e, va, op)) {
         return;
     }
     switch (p->insn.class_) {

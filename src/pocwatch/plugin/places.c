@@ -41,7 +41,8 @@ _Static_assert(sizeof(struct place) <= PLACE_BYTES, "struct place");
 static char *arena;
 static uint32_t n_places; /* number 0 stands for none */
 
-static struct place *new_place(void)
+/* The number is left alone, at 0, when all are used up. */
+static struct place *new_place(uint32_t *number)
 {
     if (!arena) {
         arena = mmap(NULL, (size_t)PLACE_BYTES * MAX_PLACES, PROT_READ | PROT_WRITE,
@@ -51,14 +52,11 @@ static struct place *new_place(void)
         }
         n_places = 1;
     }
-    return n_places < MAX_PLACES ? (void *)(arena + (size_t)PLACE_BYTES * n_places++)
-                                 : allocate(sizeof(struct place));
-}
-
-uint32_t site_number(const struct pw_site *site)
-{
-    size_t offset = (size_t)((const char *)site - arena);
-    return offset < (size_t)PLACE_BYTES * MAX_PLACES ? (uint32_t)(offset / PLACE_BYTES) : 0;
+    if (n_places == MAX_PLACES) {
+        return allocate(sizeof(struct place));
+    }
+    *number = n_places;
+    return (void *)(arena + (size_t)PLACE_BYTES * n_places++);
 }
 
 const struct pw_site *site_by_number(uint32_t number)
@@ -121,14 +119,16 @@ static int same_place(const void *a, const void *b)
 
 struct place *place_intern(uint64_t pc, uint64_t pc_pa, uint32_t encoding, unsigned el)
 {
-    struct pw_site site = {.pc = pc, .pc_pa = pc_pa, .insn = encoding, .el = (uint8_t)el};
+    struct pw_site site = {.pc = pc, .pc_pa = pc_pa, .insn = encoding, .el = el & 3};
     uint64_t hash = mix(mix(mix(1, pc), pc_pa), (uint64_t)encoding << 2 | el);
     pthread_mutex_lock(&lock);
     reserve(&places);
     size_t at = probe(&places, hash, &site, same_place);
     struct place *p = places.items[at];
     if (!p) {
-        p = new_place();
+        uint32_t number = 0;
+        p = new_place(&number);
+        site.number = number & 0xffffff;
         p->site = site;
         pw_decode(encoding, &p->insn);
         places.items[at] = p;

@@ -35,8 +35,6 @@ struct block {
     struct line lines[];
 };
 
-/* A site's number, 1 to 2^24 - 1; 0 if it has none (the numbers are used up). */
-uint32_t site_number(const struct pw_site *site);
 const struct pw_site *site_by_number(uint32_t number); /* NULL for 0 */
 
 struct place *place_intern(uint64_t pc, uint64_t pc_pa, uint32_t encoding, unsigned el);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "history.h"
 #include "qemu_api.h"
 
 enum { HCR_VM = 0, HCR_DC = 12, HCR_TGE = 27, HCR_E2H = 34 };
@@ -349,6 +350,8 @@ static void select_banks(struct vcpu *v)
                        v->data[half].generation;
     v->cpu.vm = (uint8_t)(pw_stage2_on(&v->regs) && !bit(pw_hcr_effective(&v->regs), HCR_TGE));
     v->cpu.vm_id = v->cpu.vm ? vm_number(v->regs.vttbr_el2) : 0;
+    static const struct pw_site nobody;
+    v->cpu.who = pw_who_of(&v->cpu, &nobody, PW_KIND_WB, false);
     int on = caches_on(&v->regs);
     if (on != v->caches_on) {
         v->caches_on = on;
@@ -454,7 +457,7 @@ static enum pw_fault walk(struct vcpu *v, const struct pw_site *site, uint64_t v
     return fault;
 }
 
-static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t)
+static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t, uint64_t el)
 {
     bool in_ram = pw_ram(t->pa & PW_PAGE_MASK, PW_PAGE) != NULL;
     e->tag = tag | (in_ram ? 0 : NOT_RAM);
@@ -467,6 +470,7 @@ static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t)
         .s2_attr = t->s2_attr,
         .mmu_on = t->mmu_on,
         .in_ram = in_ram,
+        .perm = pw_permissions(t, el),
     };
 }
 
@@ -481,7 +485,7 @@ struct entry *pw_data_miss(struct vcpu *v, const struct pw_site *site, uint64_t 
     } else if (walk(v, site, va, 0, &t)) {
         return NULL;
     } else {
-        fill(e, data_tag(v, va), &t);
+        fill(e, data_tag(v, va), &t, v->el);
         cover(v, va, &t, false);
         v->high_not_global |= t.not_global && va >> 55 & 1;
     }
@@ -506,6 +510,6 @@ struct entry *pw_fetch_miss(struct vcpu *v, const struct pw_site *site, uint64_t
     v->low_code |= v->el && !(va >> 55 & 1);
     uint64_t tag = fetch_tag(pa, (unsigned)v->el);
     struct entry *e = fetch_entry(v, tag);
-    fill(e, tag | atomic_load_explicit(&v->fetch_id, memory_order_relaxed), &t);
+    fill(e, tag | atomic_load_explicit(&v->fetch_id, memory_order_relaxed), &t, v->el);
     return e;
 }

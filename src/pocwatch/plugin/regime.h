@@ -132,6 +132,12 @@ static inline struct entry *victim_entry(struct entry *entries, uint64_t page)
     return &entries[DATA_ENTRIES + (page * UINT64_C(0x9e3779b97f4a7c15) >> 32) % VICTIM_ENTRIES];
 }
 
+/* pw_page.perm */
+static inline uint8_t pw_permissions(const struct pw_translation *t, uint64_t el)
+{
+    return (uint8_t)(t->perm | el << 4);
+}
+
 static inline struct entry *data_entry(struct vcpu *v, uint64_t va)
 {
     return &v->data[va >> 55 & 1].entries[va / PW_PAGE % DATA_ENTRIES];
