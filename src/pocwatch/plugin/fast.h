@@ -12,9 +12,12 @@ static inline void pw_data(struct pw_cpu *cpu, const struct pw_site *site,
     const struct pw_line *l = &pw_lines[offset / PW_LINE_BYTES];
     unsigned first = offset % PW_LINE_BYTES / PW_CELL_BYTES;
     unsigned last = (offset % PW_LINE_BYTES + size - 1) / PW_CELL_BYTES;
-    /* A line-crossing access has last > 7: its mask has bits above the low eight, never all set. */
+    /* A line-crossing access has last > 7: its mask has bits above the low eight. */
     unsigned cells = (2u << last) - (1u << first);
     unsigned ok = op == PW_OP_ST ? l->store_ok : l->load_ok;
+    if (__builtin_expect((ok & cells) != cells && last > 7, 0)) {
+        ok |= (op == PW_OP_ST ? l[1].store_ok : l[1].load_ok) << 8; /* of the same page */
+    }
     if (__builtin_expect(page->kind == PW_KIND_WB && (ok & cells) == cells, 1)) {
         if (op == PW_OP_ST) {
             /* pw_who_of, of which the vCPU and the site know their parts already */

@@ -626,7 +626,13 @@ static void snapshot(void)
     while ((data = lseek(ram_fd, data, SEEK_DATA)) >= 0 &&
            (hole = lseek(ram_fd, data, SEEK_HOLE)) > data && (uint64_t)data < pw_ram_size) {
         uint64_t end = (uint64_t)hole < pw_ram_size ? (uint64_t)hole : pw_ram_size;
-        memcpy(fetched + data, ram + data, end - (uint64_t)data);
+        for (ssize_t n; (uint64_t)data < end; data += n) { /* read: `ram` need not be paged in */
+            n = pread(ram_fd, fetched + data, end - (uint64_t)data, data);
+            if (n <= 0) {
+                memcpy(fetched + data, ram + data, end - (uint64_t)data);
+                break;
+            }
+        }
         data = hole;
     }
     close(ram_fd);
