@@ -51,7 +51,7 @@ def command(word: str | None, platform: str, path: Path | None, as_json: bool) -
     from pocwatch.cli.platform_option import load_platform
 
     chosen = load_platform(platform)
-    words = _parse(_texts(word, path))
+    words = _parse(chosen, _texts(word, path))
     bad = False
     for steps, reads in zip(words, _judged(chosen, words), strict=True):
         bad |= any(read.verdict != "fresh" for read in reads)
@@ -82,14 +82,14 @@ def _texts(word: str | None, path: Path | None) -> list[str]:
     return ["\n".join(lines) for lines in words]
 
 
-def _parse(texts: Sequence[str]) -> list[tuple[Step, ...]]:
+def _parse(platform: Platform, texts: Sequence[str]) -> list[tuple[Step, ...]]:
     from pocwatch.line import word
     from pocwatch.sanitizer.errors import UsageError
 
     parsed = []
     for number, text in enumerate(texts):
         try:
-            parsed.append(word.parse(text))
+            parsed.append(word.parse(text, line_bytes=platform.dminline_bytes))
         except word.WordError as error:
             where = f"word {number}, " if len(texts) > 1 else ""
             raise UsageError(f"{where}{error}") from None

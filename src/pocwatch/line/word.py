@@ -8,13 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pocwatch.arch.ops import (
-    BY_SPELLING,
-    DATA_MAINTENANCE,
-    INSTRUCTION_MAINTENANCE,
-    Kind,
-    Op,
-)
+from pocwatch.arch.ops import BY_SPELLING, Kind, Op
 
 MAX_PE = 63
 
@@ -53,7 +47,6 @@ _KINDS: dict[Op, tuple[str, ...]] = {
     Op.DMA_RD: ("coherent", "noncoherent"),
     Op.DMA_WR: ("coherent", "noncoherent"),
 }
-_AT_OFFSET = {*_KINDS, *DATA_MAINTENANCE, Op.DC_ZVA, *INSTRUCTION_MAINTENANCE}
 _SECOND_WORDS = {
     first: tuple(s.split()[1] for s in BY_SPELLING if s.startswith(first + " "))
     for first in ("dc", "ic", "outer", "mmu")
@@ -74,7 +67,7 @@ def parse(text: str, *, line_bytes: int = 64) -> tuple[Step, ...]:
 
 
 def _step(words: list[str], where: str, line_bytes: int) -> Step:
-    agent = re.fullmatch(r"([PD])(\d{1,4})", words[0])
+    agent = re.fullmatch(r"([PD])([0-9]{1,4})", words[0])
     if not agent or int(agent[2]) > MAX_PE:
         raise WordError(
             f"{where}: agent is {words[0]!r}: accepted are P0 to P{MAX_PE} (PEs) and "
@@ -114,9 +107,9 @@ def _step(words: list[str], where: str, line_bytes: int) -> Step:
         else:
             kind = Kind[value.upper()]
     offset = 0
-    if rest and rest[0].startswith("+") and op in _AT_OFFSET:
+    if rest and rest[0].startswith("+"):
         value = rest.pop(0)[1:]
-        if not value.isascii() or not value.isdigit() or not int(value) < line_bytes:
+        if not re.fullmatch(r"[0-9]{1,4}", value) or int(value) >= line_bytes:
             raise WordError(
                 f"{where}: offset is '+{value}': accepted are +0 to +{line_bytes - 1}"
             )
