@@ -709,6 +709,15 @@ static bool changes(uint64_t line, unsigned event)
     return false;
 }
 
+/* A rule may only weaken an operation to one of its own side; anything else is dropping it. */
+static unsigned same_side(unsigned asked, unsigned op)
+{
+    bool data = asked <= PW_OP_DC_ISW;
+    return op == PW_RULE_DROPPED || op > PW_OP_IC_IALLUIS || data != (op <= PW_OP_DC_ISW)
+               ? PW_RULE_DROPPED
+               : op;
+}
+
 static bool by_set_way(unsigned op)
 {
     return op >= PW_OP_DC_CSW && op <= PW_OP_DC_ISW;
@@ -725,7 +734,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     header->maintenance[op]++;
     int rule;
     unsigned asked = op;
-    op = pw_rules_apply(op, site, ipa, pa, &rule);
+    op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, &rule));
     if (rule >= 0) {
         header->matched[rule]++;
         flags |= op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
@@ -855,7 +864,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     unsigned flags = 0, asked = op;
     int rule;
     header->maintenance[op]++;
-    op = pw_rules_apply(op, site, ipa, pa, &rule);
+    op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, &rule));
     if (rule >= 0) {
         header->matched[rule]++;
         flags = op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
