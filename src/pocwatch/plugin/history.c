@@ -16,18 +16,19 @@ enum { FLAGS_SHIFT = 2 }; /* the lower flags are told by `who` */
 _Static_assert((PW_FLAG_VM | PW_FLAG_MMU_ON) == (1 << FLAGS_SHIFT) - 1, "flags that `who` tells");
 _Static_assert(PW_FLAG_COMPLETED < 1 << (FLAGS_SHIFT + 4), "flags that are kept");
 
-/* Most lines have few events: a record starts small and grows once, then the oldest event goes. */
+/* Most lines have few events: a record starts small and grows, then the oldest event goes. */
 struct line_history {
     uint8_t n, next, truncated, size;
     struct kept events[];
 };
 
-enum { FEW_EVENTS = 2 };
+static const uint8_t sizes[] = {2, 4, PW_KEPT_EVENTS};
+enum { SIZES = sizeof sizes };
 
 static uint32_t *records; /* per line, its record's place in the arena, 0 for none */
 static uint32_t *arena;
 static uint64_t arena_used, arena_words;
-static uint32_t unused[2]; /* lists of free records, small and grown */
+static uint32_t unused[SIZES]; /* lists of free records */
 static uint32_t sequence;
 
 static uint64_t words(unsigned size)
@@ -40,9 +41,18 @@ static struct line_history *record_of(uint64_t line)
     return records[line] ? (void *)&arena[records[line]] : NULL;
 }
 
+static unsigned class_of(unsigned size)
+{
+    unsigned i = 0;
+    while (sizes[i] < size) {
+        i++;
+    }
+    return i;
+}
+
 static uint32_t new_record(unsigned size)
 {
-    uint32_t *list = &unused[size > FEW_EVENTS], at = *list;
+    uint32_t *list = &unused[class_of(size)], at = *list;
     if (at) {
         *list = arena[at];
     } else if (arena_used + words(size) <= arena_words) {
@@ -57,7 +67,7 @@ static uint32_t new_record(unsigned size)
 
 static void free_record(uint32_t at)
 {
-    uint32_t *list = &unused[((struct line_history *)&arena[at])->size > FEW_EVENTS];
+    uint32_t *list = &unused[class_of(((struct line_history *)&arena[at])->size)];
     arena[at] = *list;
     *list = at;
 }
@@ -65,21 +75,20 @@ static void free_record(uint32_t at)
 /* The line's record with room for one more event; NULL: the finding will have less to tell. */
 static struct line_history *record_with_room(uint64_t line)
 {
-    uint32_t old = records[line], at = old;
     struct line_history *h = record_of(line);
-    if (!h) {
-        at = new_record(FEW_EVENTS);
-    } else if (h->n == FEW_EVENTS && h->size == FEW_EVENTS) {
-        at = new_record(PW_KEPT_EVENTS);
-        if (at) {
-            struct line_history *grown = (void *)&arena[at];
-            memcpy(grown->events, h->events, h->n * sizeof *h->events);
-            grown->n = grown->next = h->n;
-            free_record(old);
-        }
+    if (h && (h->n < h->size || h->size == PW_KEPT_EVENTS)) {
+        return h;
     }
+    uint32_t old = records[line], at = new_record(sizes[h ? class_of(h->size) + 1 : 0]);
     if (!at) {
-        return NULL;
+        return h;
+    }
+    if (h) {
+        struct line_history *grown = (void *)&arena[at];
+        memcpy(grown->events, h->events, h->n * sizeof *h->events);
+        grown->n = grown->next = h->n;
+        grown->truncated = h->truncated;
+        free_record(old);
     }
     records[line] = at;
     return (void *)&arena[at];
@@ -119,10 +128,10 @@ static void *reserve(uint64_t bytes)
 bool pw_history_open(uint64_t ram_size)
 {
     uint64_t lines = ram_size / 64, most = UINT32_MAX;
-    arena_words = lines * (words(FEW_EVENTS) + words(PW_KEPT_EVENTS));
+    arena_words = lines * (words(2) + words(4) + words(PW_KEPT_EVENTS));
     arena_words = arena_words < most ? arena_words : most;
     arena_used = 1; /* 0 stands for no record */
-    unused[0] = unused[1] = 0;
+    memset(unused, 0, sizeof unused);
     records = reserve(lines * sizeof *records);
     arena = reserve(arena_words * sizeof *arena);
     return records && arena;

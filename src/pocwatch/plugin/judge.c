@@ -66,6 +66,21 @@ static struct pe {
 /* What a write-back access leaves as it is, and whether a load is fresh. */
 enum { SETTLED_LOAD = 1, SETTLED_STORE = 2, SETTLED_NEIGHBOUR = 4, SETTLED_FRESH = 8 };
 
+/* One vCPU has one thread, and no other calls: the lock would only cost. */
+static void enter(void)
+{
+    if (header->n_pes != 1) {
+        pthread_mutex_lock(&lock);
+    }
+}
+
+static void leave(void)
+{
+    if (header->n_pes != 1) {
+        pthread_mutex_unlock(&lock);
+    }
+}
+
 static void push(struct lines *l, uint64_t line)
 {
     if (l->n == l->size) {
@@ -537,7 +552,7 @@ static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw
 void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                   uint64_t va, unsigned size, unsigned op)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     while (size) {
         unsigned n = PW_LINE_BYTES - va % PW_LINE_BYTES;
         n = size < n ? size : n;
@@ -550,7 +565,7 @@ void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct p
         va += n;
         size -= n;
     }
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsigned kind,
@@ -566,24 +581,24 @@ void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsign
     if (kind == PW_KIND_WB && l->load_ok & cells_of(pa, 8)) {
         return;
     }
-    pthread_mutex_lock(&lock);
+    enter();
     load(cpu, site, &page, va, pa, 8, PW_OP_TW);
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
             uint64_t va, unsigned block)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     for (unsigned i = 0; i < block; i += PW_LINE_BYTES) {
         store(cpu, site, page, page->pa | ((va + i) & 4095), PW_LINE_BYTES, PW_OP_DC_ZVA);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     uint64_t line = line_of(pa);
     unsigned cells = cells_of(pa, size);
     if (write) {
@@ -596,7 +611,7 @@ void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent)
                                .kind = coherent ? PW_KIND_WB : PW_KIND_NC};
         load(&device, NULL, &page, pa, pa, size, PW_OP_DMA_RD);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 /* ------------------------------------------------------------------ fetches */
@@ -688,12 +703,12 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
 void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                    uint64_t va, unsigned n)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     if (ram_fd >= 0) {
         snapshot();
     }
     fetch(cpu, site, page, va, n);
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 /* ------------------------------------------------------------------ maintenance */
@@ -727,7 +742,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
            uint64_t va, unsigned op, unsigned flags)
 {
     struct pe *pe = &pes[cpu->pe];
-    pthread_mutex_lock(&lock);
+    enter();
     uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
     uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
     pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
@@ -744,7 +759,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
             pe->set_way |= 1u << op;
             pe->set_way_who = who;
         }
-        pthread_mutex_unlock(&lock);
+        leave();
         return;
     }
     uint64_t line = line_of(pa);
@@ -771,14 +786,14 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         forget_ok(&pw_lines[line]);
         push(&pe->issued, line);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 void pw_outer(uint64_t pa, unsigned op)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     step(line_of(pa), 0xff, table.event[op], PW_NO_EVENT);
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 /* Every line touched so far. */
@@ -857,7 +872,7 @@ static void issue_all(unsigned issuer)
 void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, bool all_pes)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
     uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
     pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
@@ -874,7 +889,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         if (op != PW_RULE_DROPPED && (everywhere || header->n_pes <= 1)) {
             issue_all(cpu->pe);
         }
-        pthread_mutex_unlock(&lock);
+        leave();
         return;
     }
     uint64_t line = line_of(pa);
@@ -893,7 +908,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         }
         forget_ok(l);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 static void complete_all(uint64_t line, const struct pe *pe)
@@ -995,13 +1010,13 @@ void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op)
     if (!pe->issued.n && !pe->uncached.n && !pe->ialluis && !pe->set_way) {
         return;
     }
-    pthread_mutex_lock(&lock);
+    enter();
     if (op == PW_OP_DSB) {
         dsb(cpu->pe);
     } else {
         dmb(cpu);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 /* ------------------------------------------------------------------ the fill switch */
@@ -1015,7 +1030,7 @@ static void close_line(uint64_t line, const struct pe *pe)
 void pw_mmu(struct pw_cpu *cpu, bool on)
 {
     int now = 0;
-    pthread_mutex_lock(&lock);
+    enter();
     pes[cpu->pe].on = on;
     for (unsigned i = 0; i < PW_MAX_PES; i++) {
         now |= pes[i].on;
@@ -1027,5 +1042,5 @@ void pw_mmu(struct pw_cpu *cpu, bool on)
         fill = now;
         for_all_lines(forget_line, NULL);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
 }
