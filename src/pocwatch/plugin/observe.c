@@ -546,28 +546,37 @@ static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarc
         qemu_plugin_register_vcpu_mem_cb(insn, debug ? on_store_debug : on_store,
                                          QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, &p->site);
     }
-    if (aarch64 && p->insn.class_ != PW_CLASS_NONE && p->insn.class_ != PW_CLASS_MRS) {
+    if (aarch64 && pw_synchronises(&p->insn)) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_system, QEMU_PLUGIN_CB_R_REGS, p);
     }
 }
 
-/* Cut the block into groups of instructions that are fetched together. */
+/*
+ * Cut the block into groups of instructions that are fetched together. `places` gets those of the
+ * instructions that callbacks name: accesses, system instructions, the first of each group; else NULL.
+ */
 static void describe_block(struct qemu_plugin_tb *tb, struct block *b, unsigned max_lines,
-                           struct place **places)
+                           struct place **places, bool aarch64)
 {
     size_t n = qemu_plugin_tb_n_insns(tb);
     struct line *l = NULL;
+    struct pw_insn decoded = {.class_ = PW_CLASS_NONE};
     bool behind = false; /* a system instruction of this block, or its line */
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t va = qemu_plugin_insn_vaddr(insn);
-        uint32_t encoding = 0;
-        qemu_plugin_insn_data(insn, &encoding, sizeof encoding);
         uint64_t pa = b->pa == PW_NO_ADDRESS ? b->pa : b->pa + (va - b->va);
-        places[i] = place_intern(va, pa, encoding, b->el);
-        bool after = i && pw_synchronises(&places[i - 1]->insn);
+        uint32_t encoding = 0;
+        bool after = pw_synchronises(&decoded);
+        bool joins = l && !after && !((l->va ^ va) & ~UINT64_C(63));
+        qemu_plugin_insn_data(insn, &encoding, sizeof encoding);
+        pw_decode(encoding, &decoded);
+        places[i] = NULL;
+        if (!joins || !aarch64 || decoded.class_ != PW_CLASS_NONE || pw_may_access(encoding)) {
+            places[i] = place_intern(va, pa, encoding, b->el);
+        }
         behind |= after;
-        if (l && !after && !((l->va ^ va) & ~UINT64_C(63))) {
+        if (joins) {
             l->n++;
         } else if (b->n_lines < max_lines) {
             l = &b->lines[b->n_lines];
@@ -607,11 +616,11 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     v->regs.el = v->el;
     made.b.tag = fetch_tag(made.b.pa, el);
     made.b.el = el;
-    describe_block(tb, &made.b, MAX_INSTRUCTIONS, places);
+    describe_block(tb, &made.b, MAX_INSTRUCTIONS, places, aarch64);
     const struct block *b = block_intern(&made.b);
     for (size_t i = 0, group = b->n_at_entry; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-        if (i && aarch64 && places[i - 1]->insn.class_ == PW_CLASS_MRS) {
+        if (i && aarch64 && places[i - 1] && places[i - 1]->insn.class_ == PW_CLASS_MRS) {
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_identification, QEMU_PLUGIN_CB_R_REGS,
                                                    places[i - 1]);
         }
@@ -619,7 +628,9 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_later_lines, QEMU_PLUGIN_CB_R_REGS,
                                                    (void *)&b->lines[group++]);
         }
-        instrument(insn, places[i], aarch64);
+        if (places[i]) {
+            instrument(insn, places[i], aarch64);
+        }
     }
     qemu_plugin_register_vcpu_tb_exec_cb(tb,
                                          b->pa == PW_NO_ADDRESS     ? on_other_block
