@@ -26,6 +26,9 @@
 #include "rules.h"
 #include "shadow.h"
 
+/* Inlined into the callbacks it would cost the fast paths their registers. */
+#define SLOW __attribute__((noinline))
+
 struct pw_line *pw_lines;
 pw_who *pw_writers;
 uint64_t pw_ram_base, pw_ram_size;
@@ -549,7 +552,7 @@ static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw
 }
 
 /* One call per line touched: accesses may cross lines. */
-void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+SLOW void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                   uint64_t va, unsigned size, unsigned op)
 {
     enter();
@@ -700,7 +703,7 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
     }
 }
 
-void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+SLOW void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                    uint64_t va, unsigned n)
 {
     enter();
