@@ -59,21 +59,24 @@ def find_lasso(
     its start if `starts_only`. `classes_of(s)` gives the fairness class of each step of s, in order.
     The way to the cycle or dead end is shortest; so is the cycle if nothing is fair.
     """
+    part_of, parts = _cyclic_parts(graph, waiting)
+    if classes_of is not None:
+        for state in range(graph.states):
+            if part_of[state] in parts:
+                parts[part_of[state]].add(graph, part_of, state, classes_of)
+    may_wait = {part for part, fairness in parts.items() if fairness.allows_a_cycle()}
+    if not may_wait and not any(
+        waiting[state] and graph.is_dead_end(state) for state in range(graph.states)
+    ):
+        return None
     ways = _Ways(graph, waiting, armed_by, starts_only)
-    parts = _parts(graph, waiting, ways.armed)
-    fairness: dict[int, _Fairness] = {}
-    for part in range(max(parts.values(), default=-1) + 1):
-        fairness[part] = _Fairness()
-    for state in ways.armed:
-        fairness[parts[state]].add(graph, parts, state, classes_of)
     for state in ways.armed:
         if graph.is_dead_end(state):
-            start, stem = ways.to(state)
-            return Lasso(start, stem, ())
-        if fairness[parts[state]].allows_a_cycle():
-            start, stem = ways.to(state)
-            members = fairness[parts[state]]
-            return Lasso(start, stem, _fair_cycle(graph, parts, state, members, classes_of))
+            return Lasso(*ways.to(state), ())
+        if part_of[state] in may_wait:
+            part = parts[part_of[state]]
+            cycle = _fair_cycle(graph, part_of, state, part, classes_of)
+            return Lasso(*ways.to(state), cycle)
     return None
 
 
@@ -123,52 +126,10 @@ class _Ways:
         return node >> 1, tuple(reversed(edges))
 
 
-def _parts(graph: Graph, waiting: Sequence[int], members: Sequence[int]) -> dict[int, int]:
-    """Return the strongly connected part of each member, steps to waiting states only (Tarjan)."""
-    number: dict[int, int] = {}  # order of discovery
-    low: dict[int, int] = {}
-    part: dict[int, int] = {}
-    path: list[int] = []  # discovered, not yet in a part
-    parts = 0
-    for root in members:
-        if root in number:
-            continue
-        number[root] = low[root] = len(number)
-        path.append(root)
-        todo: list[tuple[int, Iterator[int]]] = [(root, iter(graph.out(root)))]
-        while todo:
-            state, edges = todo[-1]
-            for edge in edges:
-                target = graph.targets[edge]
-                if not waiting[target]:
-                    continue
-                if target not in number:
-                    number[target] = low[target] = len(number)
-                    path.append(target)
-                    todo.append((target, iter(graph.out(target))))
-                    break
-                if target not in part:
-                    low[state] = min(low[state], number[target])
-            else:
-                todo.pop()
-                if todo:
-                    above = todo[-1][0]
-                    low[above] = min(low[above], low[state])
-                if low[state] == number[state]:
-                    while True:
-                        member = path.pop()
-                        part[member] = parts
-                        if member == state:
-                            break
-                    parts += 1
-    return part
-
-
 class _Fairness:
-    """What the states and inner steps of one part say of the fairness classes."""
+    """What the states and inner steps of a cyclic part say of the fairness classes."""
 
     def __init__(self) -> None:
-        self.inner_steps = 0
         self.possible_everywhere: set[Hashable] | None = None
         self.possible_somewhere: dict[Hashable, None] = {}  # in order of discovery
         self.taken: set[Hashable] = set()
@@ -176,14 +137,10 @@ class _Fairness:
     def add(
         self,
         graph: Graph,
-        parts: dict[int, int],
+        part_of: Sequence[int],
         state: int,
-        classes_of: Callable[[int], Classes] | None,
+        classes_of: Callable[[int], Classes],
     ) -> None:
-        inner = [parts.get(graph.targets[edge]) == parts[state] for edge in graph.out(state)]
-        self.inner_steps += sum(inner)
-        if classes_of is None:
-            return
         classes = classes_of(state)
         possible = {c: None for c in classes if c is not None}
         self.possible_somewhere |= possible
@@ -191,15 +148,67 @@ class _Fairness:
             self.possible_everywhere = set(possible)
         else:
             self.possible_everywhere &= possible.keys()
-        self.taken |= {c for c, stays in zip(classes, inner, strict=True) if stays}
+        for edge, taken in zip(graph.out(state), classes, strict=True):
+            if part_of[graph.targets[edge]] == part_of[state]:
+                self.taken.add(taken)
 
     def allows_a_cycle(self) -> bool:
-        return self.inner_steps > 0 and (self.possible_everywhere or set()) <= self.taken
+        return (self.possible_everywhere or set()) <= self.taken
+
+
+def _cyclic_parts(
+    graph: Graph, waiting: Sequence[int]
+) -> tuple[Sequence[int], dict[int, _Fairness]]:
+    """Return the strongly connected part of each waiting state, and the parts that have a cycle.
+
+    Steps to other states do not count. Tarjan's algorithm with a stack of its own.
+    """
+    targets = graph.targets
+    discovered = array("i", [0]) * graph.states  # 1, 2, ... in order; 0 is not yet
+    low = array("i", [0]) * graph.states
+    part_of = array("i", [-1]) * graph.states
+    count = 0
+    cyclic: dict[int, _Fairness] = {}
+    path: list[int] = []  # discovered, not yet in a part
+    for root in range(graph.states):
+        if discovered[root] or not waiting[root]:
+            continue
+        todo: list[tuple[int, Iterator[int]]] = []
+        descend: int | None = root
+        while True:
+            if descend is not None:
+                count += 1
+                discovered[descend] = low[descend] = count
+                path.append(descend)
+                todo.append((descend, iter(graph.out(descend))))
+                descend = None
+            state, edges = todo[-1]
+            for edge in edges:
+                target = targets[edge]
+                if not discovered[target]:
+                    if waiting[target]:
+                        descend = target
+                        break
+                elif part_of[target] < 0 and discovered[target] < low[state]:
+                    low[state] = discovered[target]
+            if descend is not None:
+                continue
+            todo.pop()
+            if low[state] == discovered[state]:
+                if path[-1] != state or any(targets[edge] == state for edge in graph.out(state)):
+                    cyclic[state] = _Fairness()
+                while part_of[state] < 0:
+                    part_of[path.pop()] = state
+            if not todo:
+                break
+            above = todo[-1][0]
+            low[above] = min(low[above], low[state])
+    return part_of, cyclic
 
 
 def _fair_cycle(
     graph: Graph,
-    parts: dict[int, int],
+    part_of: Sequence[int],
     entry: int,
     part: _Fairness,
     classes_of: Callable[[int], Classes] | None,
@@ -217,7 +226,7 @@ def _fair_cycle(
                 taken = classes_of(state)[edge - graph.out(state).start] == wanted
                 return taken or wanted not in classes_of(graph.targets[edge])
 
-            way = _shortest(graph, parts, here, settles)
+            way = _shortest(graph, part_of, here, settles)
             for edge in way:
                 classes = classes_of(here)
                 taken = classes[edge - graph.out(here).start]
@@ -225,12 +234,12 @@ def _fair_cycle(
                 settled |= {taken} | (set(part.possible_somewhere) - set(classes_of(here)))
             cycle += way
     if not cycle or here != entry:
-        cycle += _shortest(graph, parts, here, lambda _, edge: graph.targets[edge] == entry)
+        cycle += _shortest(graph, part_of, here, lambda _, edge: graph.targets[edge] == entry)
     return tuple(cycle)
 
 
 def _shortest(
-    graph: Graph, parts: dict[int, int], origin: int, accepts: Callable[[int, int], bool]
+    graph: Graph, part_of: Sequence[int], origin: int, accepts: Callable[[int, int], bool]
 ) -> list[int]:
     """Return the fewest edges inside the origin's part, at least one, the last one accepted."""
     came: dict[int, tuple[int, int]] = {}
@@ -238,7 +247,7 @@ def _shortest(
     for state in order:  # grows while it is walked
         for edge in graph.out(state):
             target = graph.targets[edge]
-            if parts.get(target) != parts[origin]:
+            if part_of[target] != part_of[origin]:
                 continue
             if accepts(state, edge):
                 way = [edge]
