@@ -26,13 +26,14 @@ reason = "ftrace patches it"
 """
 
 
-def finding(flags: int = 0) -> Finding:
+def finding(flags: int = 0, seq: int = 6, kind: str = "STALE_FETCH") -> Finding:
+    """A finding with one event of history; the latest data was written at 5."""
     base = 0x8020_0000
     table = SymbolTable.of("t", [Symbol(base - 4, "__set_fixmap"), Symbol(base + 64, "next")])
     found = raw.finding(
-        FindingKind.STALE_FETCH,
+        FindingKind[kind],
         raw.guest_access(Op.IF, Kind.WB),
-        history=(raw.event(6, Op.DC_CVAU, flags=flags),),
+        history=(raw.event(seq, Op.DC_CVAU, flags=flags),),
     )
     return Analyst(Locator([Program("guest", table)]), [], raw.PLATFORM, raw.describe).finding(
         found
@@ -65,8 +66,21 @@ def test_suppressed_findings_are_counted() -> None:
     assert (counted.rule, counted.count, counted.occurrences) == ("fixmap", 2, 6)
 
 
-def test_what_a_drop_rule_provoked_is_never_suppressed() -> None:
-    kept, suppressed = _sort_out([finding(Flag.DROPPED)], parse(GOOD, "f"))
+@pytest.mark.parametrize("flag", [Flag.DROPPED, Flag.WEAKENED])
+def test_what_a_rule_provoked_is_never_suppressed(flag: Flag) -> None:
+    kept, suppressed = _sort_out([finding(flag)], parse(GOOD, "f"))
+    assert (len(kept), suppressed) == (1, [])
+
+
+def test_a_rule_that_took_away_older_maintenance_provoked_nothing() -> None:
+    kept, suppressed = _sort_out([finding(Flag.WEAKENED, seq=4)], parse(GOOD, "f"))
+    assert (kept, [each.count for each in suppressed]) == ([], [1])
+
+
+def test_a_lost_write_is_provoked_by_what_was_missing_before_it() -> None:
+    accepted = parse(GOOD.replace("stale-fetch", "lost-write"), "f")
+    assert _sort_out([finding(seq=4, kind="LOST_WRITE")], accepted)[0] == []
+    kept, suppressed = _sort_out([finding(Flag.DROPPED, seq=4, kind="LOST_WRITE")], accepted)
     assert (len(kept), suppressed) == (1, [])
 
 

@@ -325,19 +325,32 @@ def _warnings(plan: Plan, header: RunHeader) -> list[str]:
     return lines
 
 
+def _provoked(finding: Finding) -> bool:
+    """Say whether a rule took away what could have prevented the finding.
+
+    Maintenance from before the latest write could not, but for a lost write: there the line had to
+    be cleaned before.
+    """
+    writer = None if finding.kind == "lost-write" else finding.writer
+    since = writer.seq if writer else 0
+    return any(
+        event.flags & (Flag.DROPPED | Flag.WEAKENED) and event.seq > since
+        for event in finding.history
+    )
+
+
 def _sort_out(
     found: Sequence[Finding], accepted: Sequence[Suppression]
 ) -> tuple[list[Finding], list[Suppressed]]:
     """Split findings into those to report and counts of those that a suppression took out.
 
-    A finding that a `--drop` or `--weaken` rule had a part in is never suppressed.
+    A finding that a `--drop` or `--weaken` rule provoked is never suppressed.
     """
     kept: list[Finding] = []
     counts: dict[Suppression, list[int]] = {}
     for finding in found:
-        provoked = any(e.flags & (Flag.DROPPED | Flag.WEAKENED) for e in finding.history)
         match = next((s for s in accepted if s.matches(finding)), None)
-        if match is None or provoked:
+        if match is None or _provoked(finding):
             kept.append(finding)
         else:
             counts.setdefault(match, []).append(finding.count)
