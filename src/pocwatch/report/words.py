@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pocwatch.arch.ops import Kind, Op
-from pocwatch.sanitizer.analysis import kind_text
 from pocwatch.sanitizer.findings import Access, Event
+from pocwatch.sanitizer.reasons import kind_text
 from pocwatch.trace.records import Flag, Why
 
 _REASONS = {

@@ -1,0 +1,132 @@
+"""Why maintenance was not enough for an access, and which rule of the architecture was broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pocwatch.arch.ops import DATA_MAINTENANCE, INSTRUCTION_MAINTENANCE, By, Kind, Op, Point
+from pocwatch.sanitizer import lost_writes
+from pocwatch.sanitizer.findings import Access, Event
+from pocwatch.trace.records import FindingKind, Flag
+
+_KIND_TEXT = {
+    Kind.WB: "Normal Write-Back",
+    Kind.WT: "Normal Write-Through",
+    Kind.NC: "Normal Non-cacheable",
+    Kind.DEV: "Device",
+}
+
+
+def kind_text(kind: Kind) -> str:
+    """Return the memory type in the manual's words."""
+    return _KIND_TEXT[kind]
+
+
+def why_not_enough(
+    kind: FindingKind,
+    event: Event,
+    access: Access,
+    writer: Event | None,
+    history: Sequence[Event],
+    cell: int,
+) -> str:
+    """Say why one maintenance operation did not make the access see the latest data."""
+    rule = f" {event.rule!r}" if event.rule else ""
+    if Flag.DROPPED in event.flags:
+        return f"dropped by rule{rule}: the machine forgot it"
+    prefix = ""
+    if Flag.WEAKENED in event.flags:
+        prefix = f"weakened by rule{rule} to {event.op.spelling}; "
+    elif Flag.UPGRADED in event.flags:  # C7
+        control = "HCR_EL2.VM" if event.op is Op.DC_CIVAC else "HCR_EL2.VM or SWIO"
+        prefix = f"executed as clean and invalidate under {control}; "
+    reason = None
+    if kind is FindingKind.LOST_WRITE:
+        reason = lost_writes.why_not_enough(event, writer, history, cell)
+    return prefix + (reason or _reason(event, access, writer, history, cell))
+
+
+def _reason(
+    event: Event, access: Access, writer: Event | None, history: Sequence[Event], cell: int
+) -> str:
+    if writer is not None and event.seq < writer.seq:
+        return "came before the write, so it did not cover the new data"
+    if event.cells and not event.cells >> cell & 1:
+        return "its range did not cover the stale bytes"
+    if access.op is Op.IF and event.op in INSTRUCTION_MAINTENANCE:
+        if event.op is Op.IC_IALLU and event.pe != access.pe:
+            return f"invalidates the instruction cache of P{event.pe} only; P{access.pe} fetched"
+        if access.kind is not Kind.WB and (writer is None or writer.kind is Kind.WB):
+            return (
+                "empties instruction caches, which refill from the Point of Coherency: memory "
+                "must be cleaned first"
+            )
+    elif event.op in INSTRUCTION_MAINTENANCE:
+        return "invalidates instruction caches only; the data caches still hide the latest data"
+    operation = DATA_MAINTENANCE.get(event.op)
+    if operation is not None:
+        if operation.by is By.SET_WAY:
+            return (  # C2, C5
+                f"is by set/way: it works on the caches of P{event.pe} only, lines may have moved "
+                "to another PE's, and system caches are not reached"
+            )
+        if operation.point is Point.POU and access.kind is not Kind.WB:
+            return (
+                "cleans to the Point of Unification only; this access reads at the Point of "
+                f"Coherency, being {kind_text(access.kind)}"
+            )
+        if not operation.clean and writer is not None and writer.kind is Kind.WB:
+            return "invalidates without cleaning: it may discard the latest data, not publish it"
+        if not operation.invalidate and writer is not None and writer.kind is not Kind.WB:
+            return "cleans but does not invalidate: an old copy stays in the caches"
+    if not _completed(event, history):
+        return f"no DSB by P{event.pe} after it: it may not have completed"
+    if access.op is Op.IF and event.op in DATA_MAINTENANCE:
+        return "makes memory right, but an instruction cache may still hold the old instruction"
+    return "did not make the latest data visible to this access"
+
+
+def _completed(event: Event, history: Sequence[Event]) -> bool:
+    return Flag.COMPLETED in event.flags or any(
+        later.op is Op.DSB and later.pe == event.pe and later.seq > event.seq for later in history
+    )
+
+
+def rule_text(kind: FindingKind, access: Access, writer: Event | None) -> str:
+    """Return the architecture's rule that was not followed. Facts C4, C9, C10, C12, C14."""
+    manual = "Arm ARM DDI 0487, "
+    if kind is FindingKind.UNSYNCED_FETCH:  # C9, C14
+        return (
+            manual + '"Ordering and completion of data and instruction cache instructions": after '
+            "new code is coherent, the PE that runs it needs a context synchronization event (ISB)"
+        )
+    if kind is FindingKind.LOST_WRITE:  # C4, C10
+        return (
+            manual + '"Cache maintenance instructions": an invalidate may lose updates that were '
+            "not cleaned, and a dirty line may be written back at any time"
+        )
+    if kind is FindingKind.REDUNDANT:
+        return "the operation left the state of every cell of the line as it was"
+    if kind is FindingKind.STALE_FETCH and access.kind is Kind.WB:  # C14
+        return (
+            manual
+            + '"Synchronization and coherency issues between data and instruction accesses": '
+            "a write of instructions needs DC CVAU, DSB, IC IVAU, DSB before they are fetched, and "
+            "ISB on the PE that runs them"
+        )
+    written_cached = writer is None or writer.kind is Kind.WB
+    reader = {
+        FindingKind.STALE_WALK: "a translation table walk",
+        FindingKind.STALE_FETCH: "an instruction fetch",
+        FindingKind.DMA_STALE_READ: "a device's read",
+    }.get(kind, "a read")
+    if access.kind is not Kind.WB and written_cached:  # C10, C12
+        return (
+            manual + f'"Mismatched memory attributes": a cacheable write is seen by {reader} that '
+            "is not cacheable only after the location is cleaned to the Point of Coherency and "
+            "the clean has completed"
+        )
+    return (  # C10, C16
+        manual + f'"Mismatched memory attributes": after a write that is not cacheable, {reader} '
+        "that is cacheable needs the location invalidated in the caches first"
+    )
