@@ -32,14 +32,21 @@ static inline void pw_data(struct pw_cpu *cpu, const struct pw_site *site,
     pw_data_slow(cpu, site, page, va, size, op);
 }
 
+/* `l` is the shadow of the line at `va` in `page`. */
+static inline void pw_fetch_line(struct pw_cpu *cpu, const struct pw_site *site,
+                                 const struct pw_page *page, const struct pw_line *l, uint64_t va,
+                                 unsigned n)
+{
+    if (__builtin_expect(!(l->fetch_ok >> page->kind & 1), 0)) {
+        pw_fetch_slow(cpu, site, page, va, n);
+    }
+}
+
 static inline void pw_fetch(struct pw_cpu *cpu, const struct pw_site *site,
                             const struct pw_page *page, uint64_t va, unsigned n)
 {
     uint64_t offset = (page->pa | (va & 4095)) - pw_ram_base;
-    if (__builtin_expect(pw_lines[offset / PW_LINE_BYTES].fetch_ok >> page->kind & 1, 1)) {
-        return;
-    }
-    pw_fetch_slow(cpu, site, page, va, n);
+    pw_fetch_line(cpu, site, page, &pw_lines[offset / PW_LINE_BYTES], va, n);
 }
 
 #endif
