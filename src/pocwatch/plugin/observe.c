@@ -317,7 +317,7 @@ static void fetch_lines(struct vcpu *v, const struct block *b, const struct pw_p
     const struct line *l = b->lines, *end = l + b->n_at_entry;
     v->cpu.fetch_ipa = page->ipa;
     do {
-        pw_fetch(&v->cpu, l->site, page, l->va, l->n);
+        pw_fetch_line(&v->cpu, l->site, page, l->shadow, l->va, l->n);
     } while (++l < end);
 }
 
@@ -352,7 +352,8 @@ static void on_block(unsigned index, void *userdata)
     const struct entry *e = enter_block(v, b);
     if (likely(e)) {
         v->cpu.fetch_ipa = e->page.ipa;
-        pw_fetch(&v->cpu, b->lines[0].site, &e->page, b->lines[0].va, b->lines[0].n);
+        const struct line *l = b->lines;
+        pw_fetch_line(&v->cpu, l->site, &e->page, l->shadow, l->va, l->n);
     }
 }
 
@@ -379,7 +380,7 @@ static void on_later_lines(unsigned index, void *userdata)
     }
     if (e) {
         v->cpu.fetch_ipa = e->page.ipa;
-        pw_fetch(&v->cpu, l->site, &e->page, l->va, l->n);
+        pw_fetch_line(&v->cpu, l->site, &e->page, l->shadow, l->va, l->n);
     }
 }
 
@@ -582,6 +583,9 @@ static void describe_block(struct qemu_plugin_tb *tb, struct block *b, unsigned 
             l = &b->lines[b->n_lines];
             *l = (struct line){.site = &places[i]->site, .va = va, .n = 1, .first = (uint16_t)i,
                                .index = b->n_lines++};
+            if (pa != PW_NO_ADDRESS) {
+                l->shadow = &pw_lines[(pa - pw_ram_base) / PW_LINE_BYTES];
+            }
             b->n_at_entry += !behind;
         }
     }

@@ -19,6 +19,7 @@ struct place {
  * such a group early: what follows it counts as fetched after it. */
 struct line {
     const struct pw_site *site;
+    const struct pw_line *shadow; /* of the line; NULL outside the watched RAM */
     uint64_t va;
     uint16_t n;
     uint16_t first; /* index of the first instruction in the block */
