@@ -10,7 +10,7 @@ import pytest
 from judge import RAM_BASE, Judge
 
 from pocwatch import platforms
-from pocwatch.arch.ops import Op
+from pocwatch.arch.ops import Kind, Op
 from pocwatch.line.word import parse
 from pocwatch.trace import records
 from pocwatch.trace.records import FindingKind, Flag
@@ -38,6 +38,14 @@ class Machine:
     def put(self, instruction: int, *, line: int = 0) -> None:
         """Change the first instruction of a line in RAM, as a store would."""
         self.ram[64 * line : 64 * line + 4] = instruction.to_bytes(4, "little")
+
+    def patch(self, instruction: int, *, line: int = 0) -> None:
+        """Let PE 0 store an instruction as the kernel patches one: four bytes, aligned."""
+        self.put(instruction, line=line)
+        cpu, site = ctypes.byref(self.judge.cpus[0]), self.judge.sites[0]
+        pa = RAM_BASE + 64 * line
+        page = self.judge._page(pa, Kind.WB)
+        self.judge.library.pw_data_call(cpu, site, page, ctypes.c_uint64(pa), 4, int(Op.ST))
 
     def run_as(self, *, vm_id: int, pe: int = 0) -> None:
         """Let the PE be in a VM, or in the host with `vm_id` 0."""
@@ -138,6 +146,54 @@ def test_which_changed_instructions_may_be_met(
     machine.put(after)
     machine.do("P0 st wb; P0 dc cvau; P0 dsb; P0 if wb")  # no IC: the I-side alone is stale
     assert machine.kinds() == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(BRANCH, NOP, []), (NOP, MOV_X0_0, [FindingKind.STALE_FETCH])],
+)
+def test_a_jump_label_may_be_met_before_it_is_cleaned(
+    machine: Machine, before: int, after: int, expected: list[FindingKind]
+) -> None:
+    """An interrupt comes between write and maintenance. Facts C14; docs/findings.md."""
+    machine.put(before)
+    machine.do(f"P0 st wb; {PUBLISH}; P0 if wb")
+    machine.patch(after)
+    machine.do("P1 if wb")
+    assert machine.kinds() == expected
+
+
+def test_a_line_that_was_not_executed_is_no_jump_label(machine: Machine) -> None:
+    machine.put(BRANCH)
+    machine.do("P0 st wb")
+    machine.do(PUBLISH)
+    machine.patch(NOP)
+    machine.do("P1 if wb")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+def test_a_page_loaded_anew_is_no_jump_label(machine: Machine) -> None:
+    machine.put(BRANCH)
+    machine.do(f"P0 st wb; {PUBLISH}; P0 if wb")
+    machine.do("P0 dc zva")
+    machine.patch(NOP)
+    machine.do("P1 if wb")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+def test_invalidations_of_everything_reach_lines_looked_at_much_later(machine: Machine) -> None:
+    """Lines learn of an IC by all when they are looked at: more of them than epochs are kept for."""
+    for line in (1, 2):
+        machine.put(MOV_X0_1, line=line)
+        machine.do("P0 st wb; P0 dc civac; P0 dsb", line=line)
+    machine.do("P0 ic ialluis; P0 dsb; P0 isb")
+    for _ in range(200):
+        machine.do("P0 ic ialluis; P0 dsb")
+    machine.do("P0 if wb", line=1)
+    assert machine.kinds() == []
+    machine.put(MOV_X0_0, line=2)
+    machine.do("P0 st wb; P0 dc civac; P0 dsb; P0 if wb", line=2)
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
 
 
 def test_the_exemption_never_covers_a_stale_memory_view(machine: Machine) -> None:

@@ -47,14 +47,18 @@ def _advance(line: Line[PendingCell], step: Step) -> Line[PendingCell]:
 
 
 def pes_of(platform: Platform, steps: Sequence[Step]) -> int:
-    """Return how many PEs there are: the platform's, or as many as the word names."""
+    """Return how many PEs fetch: the platform's, or as many as the word names.
+
+    Whether caches fill on their own depends on the platform's PEs alone, so that a step never
+    changes what was judged before it.
+    """
     return max(platform.pes, 1 + max((s.agent for s in steps if not s.device), default=0))
 
 
 def judge(platform: Platform, steps: Sequence[Step]) -> list[Read]:
     """Return the reads of a word in order."""
     pes = pes_of(platform, steps)
-    cell = PendingCell.initial(automaton_of(platform), pes)
+    cell = PendingCell.initial(automaton_of(platform))
     line = Line.initial(platform, cell, filter(is_read, steps), pes)
     lines = [line]
     reads: list[Read] = []

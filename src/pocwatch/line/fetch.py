@@ -78,13 +78,20 @@ class FetchSide:
         return replace(self, windows=(*kept, window))
 
     def dsb(self, pe: int) -> FetchSide:
-        """The PE's invalidations are complete. Facts C9."""
-        stale = self.stale
-        for window in self.windows:
-            if window.issuer == pe:
-                reached = self._views(window.pes, frozenset(KINDS))
-                stale = (stale - reached) | (window.tainted & reached)
-        windows = tuple(w for w in self.windows if w.issuer != pe)
+        """The PE's invalidations are complete. Facts C9.
+
+        They acted after all that came before they were issued, so of that nothing is left for
+        windows of other PEs, either.
+        """
+        stale, windows = self.stale, self.windows
+        for done in (w for w in self.windows if w.issuer == pe):
+            reached = self._views(done.pes, frozenset(KINDS))
+            stale = (stale - reached) | (done.tainted & reached)
+            windows = tuple(
+                replace(w, tainted=(w.tainted - reached) | (w.tainted & done.tainted & reached))
+                for w in windows
+            )
+        windows = tuple(w for w in windows if w.issuer != pe)
         return replace(self, stale=stale, windows=windows)._settled()
 
     def synchronise(self, pe: int) -> FetchSide:

@@ -372,7 +372,9 @@ class Cell:
         return replace(completed, uncached_stores=self.uncached_stores - {pe})
 
     def mmu(self, pe: int, *, on: bool) -> Cell:
-        """The PE switches its MMU and caches. Facts C3 (b), C12."""
+        """The PE switches its MMU and caches. Facts C3 (b), C12. Only the platform's PEs count."""
+        if pe >= self.pes:
+            return self
         mmu_off = self.mmu_off - {pe} if on else self.mmu_off | {pe}
         return replace(self, mmu_off=mmu_off)._settled()
 

@@ -199,6 +199,8 @@ class PendingCell:
         return replace(completed, uncached_stores=self.uncached_stores - {pe})
 
     def mmu(self, pe: int, *, on: bool) -> PendingCell:
+        if pe >= self.pes:
+            return self
         mmu_off = self.mmu_off - {pe} if on else self.mmu_off | {pe}
         after = replace(self, mmu_off=mmu_off)
         if self.fill and not after.fill:

@@ -32,6 +32,7 @@
 struct pw_line *pw_lines;
 pw_who *pw_writers;
 uint64_t pw_ram_base, pw_ram_size;
+uint8_t pw_epoch_bits;
 
 static struct pw_table table;
 static struct pw_runheader *header;
@@ -43,6 +44,7 @@ static uint32_t *coherent_at; /* per line, `clock_now` when its I-side became co
 static uint32_t clock_now; /* counts I-side completions, for `unsynced` */
 static bool report_unsynced, keep_stale;
 static uint8_t settled[2][256]; /* by fill switch and state: SETTLED_* */
+static uint32_t epoch, last_all_done; /* see catch_up */
 static unsigned all_in_flight; /* PEs with an IC by all, broadcast, issued and not complete */
 static int fill;          /* whether caches may fill on their own: some PE is on */
 static uint64_t touched_pages;
@@ -194,7 +196,7 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
         free(pes[i].uncached.items);
         pes[i] = (struct pe){0};
     }
-    all_in_flight = 0;
+    all_in_flight = epoch = last_all_done = pw_epoch_bits = 0;
     pw_lines = reserve(lines * sizeof *pw_lines);
     pw_writers = reserve(lines * PW_CELLS_PER_LINE * sizeof *pw_writers);
     fetched = reserve(c->ram_size);
@@ -285,6 +287,9 @@ static void find_ok(uint64_t line)
     }
     if (!table.dic) {
         stores &= l->istale[0] & l->istale[1];
+    }
+    if (l->flags & LINE_RAN) { /* what is written there is looked at */
+        stores = 0;
     }
     l->store_ok = report_unsynced || all_in_flight ? 0 : (uint8_t)stores;
 }
@@ -380,6 +385,74 @@ static void see_done(uint64_t line, unsigned pe, unsigned kind)
         collapse(line, p);
         forget_ok(&pw_lines[line]);
     }
+}
+
+/* Cells whose source may be stale, by fetch kind: [0] WB, [1] NC. */
+static void stale_sources(uint64_t line, uint8_t cells[2])
+{
+    cells[0] = cells[1] = 0;
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        uint8_t stale = stale_of(line, c);
+        cells[0] |= stale & table.fetch_stale[PW_KIND_WB] ? 1u << c : 0;
+        cells[1] |= stale & table.fetch_stale[PW_KIND_NC] ? 1u << c : 0;
+    }
+}
+
+/* An invalidation of the line by all PEs is complete: what may the I-caches still hold? */
+static void invalidated(uint64_t line, const uint8_t tainted[2])
+{
+    struct pw_line *l = &pw_lines[line];
+    for (unsigned k = 0; k < 2; k++) {
+        l->istale[k] = tainted[k];
+        l->spoiled[k] = 0;
+    }
+    memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
+    if (report_unsynced) {
+        coherent_at[line] = ++clock_now;
+    }
+    forget_ok(l);
+}
+
+static void complete_all(uint64_t line)
+{
+    struct pw_line *l = &pw_lines[line];
+    const struct pw_pending *p = pending_of(line);
+    uint8_t tainted[2];
+    if ((p && p->n_windows) || /* completes with its window */
+        !(l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) {
+        return;
+    }
+    stale_sources(line, tainted);
+    for (unsigned k = 0; k < 2; k++) {
+        tainted[k] |= l->spoiled[k];
+    }
+    invalidated(line, tainted);
+}
+
+/*
+ * IC by all touches every line, and KVM issues one at every switch of vCPUs: so lines find out when
+ * they are looked at next. The epoch counts the issues and completions of such operations; a line
+ * keeps the epoch up to which it knows. Nothing happened to a line in between, as no store takes the
+ * fast path while the epochs differ; so its sources are now as they were then.
+ */
+static void catch_up(uint64_t line)
+{
+    struct pw_line *l = &pw_lines[line];
+    uint32_t behind = (uint8_t)(pw_epoch_bits - (l->flags & -LINE_EPOCH)) / LINE_EPOCH;
+    if (!behind) {
+        return;
+    }
+    if ((int32_t)(last_all_done - (epoch - behind)) > 0) {
+        complete_all(line);
+    }
+    if (all_in_flight && !(l->flags & LINE_PENDING)) {
+        uint8_t sources[2];
+        stale_sources(line, sources);
+        l->spoiled[0] |= sources[0];
+        l->spoiled[1] |= sources[1];
+    }
+    l->flags = (uint8_t)((l->flags & (LINE_EPOCH - 1)) | pw_epoch_bits);
+    l->store_ok = 0;
 }
 
 /* Open a window of `issuer` on the line, if there is none yet. */
@@ -503,6 +576,10 @@ static void store(struct pw_cpu *cpu, const struct pw_site *site, const struct p
     unsigned cells = cells_of(pa, size), kind = page->kind;
     unsigned others = kind == PW_KIND_WB ? PW_EVENT_ST_WB_NEIGHBOUR : PW_NO_EVENT;
     pw_who who = pw_who_of(cpu, site, kind, page->mmu_on);
+    catch_up(line);
+    if (pw_lines[line].flags & LINE_RAN && (size != 4 || pa % 4)) {
+        pw_lines[line].flags &= (uint8_t)~LINE_RAN;
+    }
     see_done(line, cpu->pe, kind);
     if (kind == PW_KIND_NC || kind == PW_KIND_DEV) {
         struct lines *u = &pes[cpu->pe].uncached;
@@ -604,7 +681,9 @@ void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent)
     enter();
     uint64_t line = line_of(pa);
     unsigned cells = cells_of(pa, size);
+    catch_up(line);
     if (write) {
+        pw_lines[line].flags &= (uint8_t)~LINE_RAN;
         step(line, cells, coherent ? PW_EVENT_WR_COHERENT : PW_EVENT_ST_NC, PW_NO_EVENT);
         written(line, cells);
         pw_history_add(line, 0, PW_OP_DMA_WR, cells, 0, -1, 0);
@@ -637,6 +716,24 @@ static bool harmless(uint64_t line, unsigned i)
     return before == now || pw_cmodx_pair(before, now);
 }
 
+/*
+ * The same for a source that may be stale: an instruction that was just written and is not cleaned
+ * to the PoU yet. What the PE may get instead is what it executed before, provided that nothing else
+ * was written to the line since then: a patched instruction, not a page that was loaded anew.
+ */
+static bool only_patched(uint64_t line)
+{
+    if (!(pw_lines[line].flags & LINE_RAN)) {
+        return false;
+    }
+    for (unsigned i = 0; i < PW_LINE_BYTES / 4; i++) {
+        if (!harmless(line, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Keep RAM as it is before the first instruction: images that QEMU loaded, coherent with I-caches. */
 static void snapshot(void)
 {
@@ -666,10 +763,12 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
     unsigned wb = kind == PW_KIND_WB || kind == PW_KIND_WT;
     unsigned nc = kind != PW_KIND_WB;
     touch(line);
+    catch_up(line);
     for (unsigned i = first; i < first + n; i++) {
         unsigned cell = i / 2;
         uint8_t stale = stale_of(line, cell);
-        bool source = stale & table.fetch_stale[kind];
+        bool source = stale & table.fetch_stale[kind] &&
+                      !(kind == PW_KIND_WB && !(stale & PW_STALE_LOST) && only_patched(line));
         unsigned old = (wb ? l->istale[0] | l->spoiled[0] : 0) |
                        (nc ? l->istale[1] | l->spoiled[1] : 0);
         bool icache = (old >> cell & 1) && !(kind == PW_KIND_WB && harmless(line, i));
@@ -698,7 +797,15 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
         coherent &= !(((wb ? l->istale[0] | l->spoiled[0] : 0) |
                        (nc ? l->istale[1] | l->spoiled[1] : 0)) >> c & 1);
     }
-    if (fresh && coherent && !(l->flags & LINE_PENDING) && !report_unsynced) {
+    if (!fresh || !coherent || l->flags & LINE_PENDING) {
+        return;
+    }
+    if (kind == PW_KIND_WB && !(l->flags & LINE_RAN)) {
+        l->flags |= LINE_RAN;
+        l->store_ok = 0;
+        memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
+    }
+    if (!report_unsynced) {
         l->fetch_ok |= (uint8_t)(1u << kind);
     }
 }
@@ -766,6 +873,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         return;
     }
     uint64_t line = line_of(pa);
+    catch_up(line);
     struct pw_pending *p = pending_of(line);
     bool dropped = op == PW_RULE_DROPPED;
     bool idle = dropped || table.idle[op];
@@ -795,6 +903,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
 void pw_outer(uint64_t pa, unsigned op)
 {
     enter();
+    catch_up(line_of(pa));
     step(line_of(pa), 0xff, table.event[op], PW_NO_EVENT);
     leave();
 }
@@ -809,51 +918,31 @@ static void for_all_lines(void (*act)(uint64_t line, const struct pe *pe), const
     }
 }
 
-/* An invalidation of the line by all PEs is complete: what may the I-caches still hold? */
-static void invalidated(uint64_t line, const uint8_t tainted[2])
-{
-    struct pw_line *l = &pw_lines[line];
-    for (unsigned k = 0; k < 2; k++) {
-        l->istale[k] = tainted[k];
-        l->spoiled[k] = 0;
-    }
-    memcpy(fetched + line * PW_LINE_BYTES, ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
-    if (report_unsynced) {
-        coherent_at[line] = ++clock_now;
-    }
-    forget_ok(l);
-}
-
 static void forget_line(uint64_t line, const struct pe *pe)
 {
     (void)pe;
     forget_ok(&pw_lines[line]);
 }
 
-/* Cells whose source may be stale, by fetch kind: [0] WB, [1] NC. */
-static void stale_sources(uint64_t line, uint8_t cells[2])
+static void catch_up_line(uint64_t line, const struct pe *pe)
 {
-    cells[0] = cells[1] = 0;
-    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
-        uint8_t stale = stale_of(line, c);
-        cells[0] |= stale & table.fetch_stale[PW_KIND_WB] ? 1u << c : 0;
-        cells[1] |= stale & table.fetch_stale[PW_KIND_NC] ? 1u << c : 0;
-    }
-}
-
-static void open_all(uint64_t line, const struct pe *pe)
-{
-    struct pw_line *l = &pw_lines[line];
     (void)pe;
-    if (!(l->flags & LINE_PENDING)) {
-        stale_sources(line, l->spoiled);
-    }
-    forget_ok(l);
+    catch_up(line);
 }
 
-/* An IC by all: a window on every line. Lines at rest need no record for it: `spoiled` keeps what
- * their sources may have given at the start, and writes open a window (`written`; no store may take
- * the fast path by it). */
+/* Before the low bits of the epoch come round, every line has to know. */
+static void next_epoch(void)
+{
+    epoch++;
+    pw_epoch_bits = (uint8_t)(epoch * LINE_EPOCH);
+    if (epoch % (EPOCHS / 2) == 0) {
+        for_all_lines(catch_up_line, NULL);
+    }
+}
+
+/* An IC by all: a window on every line. Lines with operations in flight get it at once; lines at rest
+ * only when they are written before it completes (`written`): until then `spoiled` keeps what their
+ * sources may have given. */
 static void issue_all(unsigned issuer)
 {
     struct pe *pe = &pes[issuer];
@@ -869,7 +958,7 @@ static void issue_all(unsigned issuer)
     }
     all_in_flight += !pe->ialluis;
     pe->ialluis = true;
-    for_all_lines(open_all, NULL);
+    next_epoch();
 }
 
 void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
@@ -898,6 +987,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     uint64_t line = line_of(pa);
     struct pw_line *l = &pw_lines[line];
     touch(line);
+    catch_up(line);
     if (!((l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) &&
         !(l->flags & LINE_PENDING)) {
         header->redundant[asked]++;
@@ -914,30 +1004,10 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     leave();
 }
 
-static void complete_all(uint64_t line, const struct pe *pe)
-{
-    struct pw_line *l = &pw_lines[line];
-    const struct pw_pending *p = pending_of(line);
-    uint8_t tainted[2];
-    for (unsigned i = 0; p && i < p->n_windows; i++) {
-        if (&pes[p->windows[i].issuer] == pe) {
-            return; /* completes with its window */
-        }
-    }
-    if (!(l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) {
-        return;
-    }
-    stale_sources(line, tainted);
-    for (unsigned k = 0; k < 2; k++) {
-        tainted[k] |= l->spoiled[k];
-        l->spoiled[k] = 0;
-    }
-    invalidated(line, tainted);
-}
-
 static void complete_set_way(uint64_t line, const struct pe *pe)
 {
     unsigned number = (unsigned)(pe - pes);
+    catch_up(line);
     for (unsigned op = PW_OP_DC_CSW; op <= PW_OP_DC_ISW; op++) {
         if (!(pe->set_way >> op & 1) || table.idle[op]) {
             continue;
@@ -958,9 +1028,10 @@ static void dsb(unsigned number)
 {
     struct pe *pe = &pes[number];
     if (pe->ialluis) {
-        for_all_lines(complete_all, pe);
         pe->ialluis = false;
         all_in_flight--;
+        last_all_done = epoch + 1;
+        next_epoch();
     }
     for (size_t i = 0; i < pe->issued.n; i++) {
         uint64_t line = pe->issued.items[i];
@@ -969,11 +1040,16 @@ static void dsb(unsigned number)
         if (!p) {
             continue;
         }
+        catch_up(line); /* leaves lines with windows to what follows */
         pw_pending_force(p, number, true);
         for (unsigned w = 0; w < p->n_windows; w++) {
             if (p->windows[w].issuer == number) {
                 struct pw_window done = p->windows[w];
                 p->windows[w] = p->windows[--p->n_windows];
+                for (unsigned o = 0; o < p->n_windows; o++) { /* what came before is wiped out */
+                    p->windows[o].tainted[0] &= done.tainted[0];
+                    p->windows[o].tainted[1] &= done.tainted[1];
+                }
                 invalidated(line, done.tainted);
                 break;
             }
@@ -1027,6 +1103,7 @@ void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op)
 static void close_line(uint64_t line, const struct pe *pe)
 {
     (void)pe;
+    catch_up(line);
     step(line, 0xff, PW_EVENT_CLOSE, PW_NO_EVENT);
 }
 

@@ -73,6 +73,7 @@ const void *pw_ram(uint64_t pa, unsigned size);
 extern struct pw_line *pw_lines;
 extern uint32_t *pw_writers; /* per 8-byte cell, history.h's pw_who */
 extern uint64_t pw_ram_base, pw_ram_size;
+extern uint8_t pw_epoch_bits; /* what a line's epoch must be for `store_ok` to hold */
 
 /* LD or ST of `size` bytes at `va`, which lie in `page` (observe splits accesses that cross pages). */
 void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,

@@ -12,12 +12,17 @@
 #define PW_LINE_BYTES 64
 #define PW_CELL_BYTES 8
 
-enum { LINE_PENDING = 1 }; /* a flag: has a record in pending.h; `states` is not valid */
+enum {
+    LINE_PENDING = 1, /* has a record in pending.h; `states` is not valid */
+    LINE_RAN = 2,     /* was fetched fresh, and since then only single instructions were written */
+    LINE_EPOCH = 4,   /* from here up: low bits of the epoch of the last `catch_up`, see judge.c */
+    EPOCHS = 64,
+};
 
 struct pw_line {
     uint8_t load_ok, store_ok; /* cells: write-back accesses that are self-loops, loads fresh */
     uint8_t fetch_ok;          /* bit k: fetches of PW_KIND k are fresh, whole line */
-    uint8_t flags;
+    uint8_t flags;             /* LINE_*, and the epoch */
     uint8_t istale[2];         /* cells that I-caches may hold an old value of: [0] WB, [1] NC */
     uint8_t spoiled[2];        /* the same, from a source that was stale, not from before a write */
     uint8_t states[PW_CELLS_PER_LINE];
