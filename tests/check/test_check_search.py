@@ -139,6 +139,35 @@ def test_one_state_may_decide_several_claims() -> None:
     assert [len(c.trace or ()) for c in checked.claims] == [2, 2, 2]
 
 
+def test_one_dead_end_may_decide_several_claims() -> None:
+    checked = check(Chain(2, [never_stuck(f"{n}") for n in range(3)]), stop=Stop.NEVER)
+    assert [c.verdict for c in checked.claims] == [Verdict.VIOLATED] * 3
+
+
+def test_depth_of_a_search_that_stopped() -> None:
+    assert check(Chain(9, [always("small", lambda s: s < 3)])).depth == 3
+    assert check(Chain(9), max_states=5).depth == 4
+
+
+def test_run_claims_after_the_first_violation_are_unknown() -> None:
+    claims = [eventually(f"{n}", lambda s: s == 9) for n in range(3)]
+    checked = check(Chain(5, claims))
+    assert [c.verdict.value for c in checked.claims] == ["violated", "unknown", "unknown"]
+    assert (checked.ended, checked.complete) == (Ended.FAILED, True)
+    checked = check(Chain(5, [always("small", lambda s: s < 5), *claims]))
+    assert [c.verdict.value for c in checked.claims] == ["violated", *["unknown"] * 3]
+
+
+def test_weak_fairness_does_not_help_what_is_possible_now_and_then_only() -> None:
+    steps = {0: [("round", 1), ("out", 2)], 1: [("round", 0)], 2: []}
+    claims = [eventually("out", lambda s: s == 2, fair=lambda action: action)]
+    trace = check(Odd(next=lambda s: steps[s], claims=claims)).trace
+    assert trace is not None
+    assert (trace.actions, trace.loops_to) == (("round", "round"), 0)
+    steps[1].append(("out", 2))
+    assert check(Odd(next=lambda s: steps[s], claims=claims)).verdict is Verdict.HOLDS
+
+
 def test_several_initial_states() -> None:
     model = Odd(lambda: [5, 3, 5], lambda s: [("down", s - 1)] if s else [])
     checked = check(dataclasses.replace(model, claims=[always("not 2", lambda s: s != 2)]))
