@@ -158,6 +158,14 @@ def test_run_claims_after_the_first_violation_are_unknown() -> None:
     assert [c.verdict.value for c in checked.claims] == ["violated", *["unknown"] * 3]
 
 
+def test_run_claims_are_not_judged_after_another_violation() -> None:
+    model = Odd(
+        next=lambda s: [("stay", s), ("up", s + 1)],
+        claims=[always("small", lambda s: s < 3), eventually("two", lambda s: s == 2)],
+    )
+    assert [c.verdict.value for c in check(model).claims] == ["violated", "unknown"]
+
+
 def test_weak_fairness_does_not_help_what_is_possible_now_and_then_only() -> None:
     steps = {0: [("round", 1), ("out", 2)], 1: [("round", 0)], 2: []}
     claims = [eventually("out", lambda s: s == 2, fair=lambda action: action)]

@@ -50,6 +50,19 @@ def two_groups() -> Any:
     )
 
 
+def test_components_that_are_wholly_alike_cost_no_orders() -> None:
+    permuted: list[Any] = []
+
+    def permute(state: Any, order: Sequence[int]) -> Any:
+        permuted.append(order)
+        return tuple(state[i] for i in order)
+
+    canonical = canonical_of(Interchangeable(30, permute, key=lambda s, i: s[i]))
+    assert canonical((0,) * 30) == (0,) * 30
+    assert canonical((1, 0) * 15) == (0,) * 15 + (1,) * 15
+    assert len(permuted) < 100  # of 30! orders
+
+
 def test_two_groups_that_name_each_other() -> None:
     canonical = two_groups()
     for pages in itertools.product(range(2), repeat=2):

@@ -2,8 +2,7 @@
 
 Helpers that make a model's `canonical`. A component is a page, a vCPU, a line: anything of which a
 state has several that behave alike. The idea is Murphi's scalarset (Ip and Dill, "Better verification
-through symmetry", 1996); sorting by a key first, and trying all orders only among equal keys, is common
-practice (rumur does so).
+through symmetry", 1996).
 """
 
 from __future__ import annotations
@@ -38,7 +37,8 @@ def canonical_of(
 ) -> Callable[[S], S]:
     """Return a `canonical` that is one state for all exchanges within each of the groups.
 
-    States are compared by `sort_by`, which must tell different states apart.
+    States are compared by `sort_by`, which must tell different states apart. Components are sorted by
+    their keys; all orders are tried among components of equal keys that are not wholly alike.
     """
 
     def canonical(state: S) -> S:
@@ -59,12 +59,38 @@ def _permuted(state: S, groups: Sequence[Interchangeable[S]], orders: Iterable[O
 
 
 def _sorted_orders(group: Interchangeable[S], state: S) -> Iterator[Order]:
-    """Yield each order in which the keys are sorted: one, but for components with equal keys."""
+    """Yield each order in which the keys are sorted, but only one of those that give the same state."""
     keys = [group.key(state, i) for i in range(group.count)]
     ordered = sorted(range(group.count), key=keys.__getitem__)
     ties = [list(tie) for _, tie in itertools.groupby(ordered, key=keys.__getitem__)]
-    for choice in itertools.product(*map(itertools.permutations, ties)):
+    choices = [_arrangements(_alike(group, state, tie)) for tie in ties]
+    for choice in itertools.product(*choices):
         yield tuple(itertools.chain.from_iterable(choice))
+
+
+def _alike(group: Interchangeable[S], state: S, tie: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the components of a tie in classes: exchanging two of a class leaves the state as it is."""
+    classes: list[tuple[int, ...]] = []
+    for component in tie:
+        for n, members in enumerate(classes):
+            order = list(range(group.count))
+            order[component], order[members[0]] = members[0], component
+            if group.permute(state, order) == state:
+                classes[n] = (*members, component)
+                break
+        else:
+            classes.append((component,))
+    return classes
+
+
+def _arrangements(classes: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+    """Yield each order of all members in which those of one class keep theirs."""
+    if not any(classes):
+        yield ()
+    for n, members in enumerate(classes):
+        if members:
+            for rest in _arrangements([*classes[:n], members[1:], *classes[n + 1 :]]):
+                yield (members[0], *rest)
 
 
 def canonical_by_sorting(
