@@ -1,7 +1,9 @@
 """A program that behaves like qemu-system-aarch64 as far as the launcher can see.
 
 What it does is read from a JSON file named by FAKE_QEMU: version, findings (a file of raw records),
-header (fields to set), stdout, sleep, exit, signal, started, finished.
+header (fields to set), stdout, stderr, sleep, exit, signal, started, finished, record. A stopped
+machine (-S), which only shows its CPU, reads `probe` instead: it is a Cortex-A57 that does not end
+when asked to, if that does not say otherwise.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import time
 from pathlib import Path
 
 from pocwatch.trace.records import Finding, RunHeader
+
+PROBE = {"header": {"ctr": 0x8444_C004, "clidr": 0x0A20_0023}, "sleep": 60, "deaf": True}
 
 
 def plugin_options(args: list[str]) -> dict[str, str]:
@@ -34,6 +38,8 @@ def main(args: list[str]) -> int:
     if args[:2] == ["-machine", "help"]:
         print(script.get("machines", "virt                 QEMU ARM Virtual Machine"))
         return 0
+    if "-S" in args:
+        script = PROBE | script.get("probe", {})
     options = plugin_options(args)
     if "record" in script:
         texts = {key: Path(options[key]).read_text() for key in ("rules",) if key in options}
@@ -42,6 +48,9 @@ def main(args: list[str]) -> int:
         Path(script["record"]).write_text(json.dumps(given))
     sys.stdout.write(script.get("stdout", ""))
     sys.stdout.flush()
+    sys.stderr.write(script.get("stderr", ""))
+    if "pid" in script:
+        Path(script["pid"]).write_text(str(os.getpid()))
     stopped: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
@@ -64,7 +73,7 @@ def main(args: list[str]) -> int:
         if "ready" in script:
             Path(script["ready"]).touch()
         end = time.monotonic() + script.get("sleep", 0)
-        while time.monotonic() < end and not stopped:
+        while time.monotonic() < end and (script.get("deaf") or not stopped):
             time.sleep(0.02)
         if "signal" in script:
             os.kill(os.getpid(), script["signal"])

@@ -163,33 +163,13 @@ def parse(text: str, name: str) -> Platform:
     )
 
 
-# What CTR_EL0 and CLIDR_EL1 of QEMU's CPU models together promise (idc, dic). Many have the IDC
-# property without showing CTR_EL0.IDC: their CLIDR_EL1 has LoUU == LoUIS == 0 (facts C14).
-# Read from the emulated CPUs of QEMU 10.0.2; `run` checks them again in every run.
-_QEMU_CPUS: dict[str, tuple[bool, bool]] = {
-    "cortex-a35": (False, False),
-    "cortex-a53": (False, False),
-    "cortex-a55": (True, False),
-    "cortex-a57": (False, False),
-    "cortex-a72": (False, False),
-    "cortex-a76": (True, False),
-    "cortex-a710": (True, False),
-    "neoverse-n1": (True, False),
-    "neoverse-n2": (True, True),
-    "neoverse-v1": (True, True),
-    "a64fx": (True, False),
-    "max": (True, True),
-}
-
-
-def auto(cpu_model: str, pes: int) -> Platform:
+def auto(cpu_model: str, pes: int, *, idc: bool, dic: bool) -> Platform:
     """Return the platform of `--platform auto`: the CPU's own caches plus the thread's external L3.
 
-    A CPU model that is not known here is taken to promise nothing (no IDC, no DIC), which is the
-    careful choice for software and is compared with the registers the CPU shows during the run.
+    `idc` and `dic` are what the CPU promises; False is the careful choice for one that is not known.
+    Lines are of 64 bytes, whatever the CPU says: the sanitizer follows no other size.
     """
     base = load("xgene-l3" if pes > 1 else "xgene-l3-up")
-    idc, dic = _QEMU_CPUS.get(cpu_model, (False, False))
     return replace(
         base,
         name="auto",

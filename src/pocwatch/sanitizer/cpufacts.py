@@ -30,6 +30,7 @@ class CpuFacts:
 
     def contradictions(self, name: str, idc: bool, dic: bool, line_size: int) -> list[str]:
         """Return a line for each property in which platform `name` differs from the CPU."""
+        others = "another -cpu" if name == "auto" else "--platform auto, or another -cpu"
         lines = []
         for what, theirs, ours in (
             ("IDC", int(self.idc), int(idc)),
@@ -40,6 +41,6 @@ class CpuFacts:
                 lines.append(
                     f"platform {name} has {what}={ours}, the emulated CPU says {what}={theirs}; "
                     "software follows the CPU, so findings may be false or missing: "
-                    "use --platform auto, or another -cpu"
+                    f"use {others}"
                 )
         return lines

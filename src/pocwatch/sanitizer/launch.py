@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pocwatch.arch.ops import Op
+from pocwatch.sanitizer import arguments, probe, process, qemu, rules, runfile
 from pocwatch.sanitizer import machine as machines
-from pocwatch.sanitizer import process, qemu, rules, runfile
 from pocwatch.sanitizer.analysis import Analyst, where
 from pocwatch.sanitizer.cpufacts import CpuFacts
 from pocwatch.sanitizer.errors import MachineError, UsageError
@@ -26,7 +26,6 @@ from pocwatch.sanitizer.workspace import Workspace
 from pocwatch.trace.records import Finding as RawFinding
 from pocwatch.trace.records import Flag, RunHeader
 
-_RAM_ID = "pocwatch-ram"
 _PAGE = 4096
 
 
@@ -74,6 +73,7 @@ class Plan:
     suppressions: Sequence[Suppression]
     describe: Describe
     table: bytes = field(repr=False, default=b"")
+    warnings: Sequence[str] = ()
 
 
 def plugin_path() -> Path:
@@ -90,15 +90,30 @@ def plugin_path() -> Path:
     return path
 
 
-def _platform(options: Options, machine: machines.Machine) -> Any:
+def _named_platform(name: str) -> Any:
     from pocwatch import platforms
 
     try:
-        if options.platform == "auto":
-            return platforms.auto(machine.cpu, machine.pes)
-        return platforms.load(options.platform)
+        return platforms.load(name)
     except platforms.PlatformError as error:
         raise UsageError(f"--platform: {error}, or auto") from None
+
+
+def _auto_platform(machine: machines.Machine, program: str, plugin: Path) -> tuple[Any, list[str]]:
+    """Return the platform that the machine's CPU says it has, and warnings."""
+    from pocwatch import platforms
+    from pocwatch.line import table
+
+    any_table = table.binary(platforms.load("cortex-a57-up"))  # of the small ones: quickly made
+    try:
+        cpu = probe.cpu_facts(program, machine, plugin, any_table)
+    except MachineError as error:
+        warning = (
+            f"--platform auto: the CPU {machine.cpu} could not be asked for its caches ({error}); "
+            "it is taken to promise nothing (IDC=0, DIC=0)"
+        )
+        return platforms.auto(machine.cpu, machine.pes, idc=False, dic=False), [warning]
+    return platforms.auto(machine.cpu, machine.pes, idc=cpu.idc, dic=cpu.dic), []
 
 
 def plan(options: Options) -> Plan:
@@ -107,7 +122,7 @@ def plan(options: Options) -> Plan:
     found = qemu.find(machine.program)
     if machine.kernel is not None and not os.access(machine.kernel, os.R_OK):
         raise UsageError(f"-kernel {machine.kernel}: no such file, or it cannot be read")
-    platform = _platform(options, machine)
+    platform = None if options.platform == "auto" else _named_platform(options.platform)
     locator = Locator(programs(options.symbols, machine))
     wanted = [
         rules.parse(option, text, locator.find, locator.similar)
@@ -116,53 +131,41 @@ def plan(options: Options) -> Plan:
     ]
     rules.check_count(wanted)
     accepted = shipped() + (load_suppressions(options.suppressions) if options.suppressions else [])
+    plugin, warnings = plugin_path(), list[str]()
+    if platform is None:
+        platform, warnings = _auto_platform(machine, found.path, plugin)
     from pocwatch.line import table
 
     return Plan(
         options=options,
         machine=machine,
         qemu=found,
-        plugin=plugin_path(),
+        plugin=plugin,
         platform=platform,
         locator=locator,
         rules=wanted,
         suppressions=accepted,
         describe=from_line_model(),
         table=table.binary(platform),
+        warnings=warnings,
     )
-
-
-def _escaped(path: Path | str) -> str:
-    return str(path).replace(",", ",,")
 
 
 def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
     """Return what the user's command gets in addition."""
     machine, options = plan.machine, plan.options
-    added: list[str] = []
-    if machine.backend is None:
-        added += [
-            "-object",
-            f"memory-backend-file,id={_RAM_ID},size={machine.ram_size},"
-            f"mem-path={_escaped(ram)},share=on",
-            "-machine",
-            f"memory-backend={_RAM_ID}",
-        ]
-    plugin = {
-        "run": _escaped(directory / "run"),
-        "ram": _escaped(ram),
-        "rambase": hex(machine.ram_base),
-        "ramsize": hex(machine.ram_size),
-        "table": _escaped(directory / "table"),
-    }
-    if plan.rules:
-        plugin["rules"] = _escaped(directory / "rules")
-    if options.unsynced:
-        plugin["unsynced"] = "on"
-    if options.redundant:
-        plugin["redundant"] = "on"
-    words = ",".join(f"{key}={value}" for key, value in plugin.items())
-    return [*added, "-plugin", f"{_escaped(plan.plugin)},{words}"]
+    wanted = {"rules": plan.rules, "unsynced": options.unsynced, "redundant": options.redundant}
+    return [
+        *(arguments.shared_ram(ram, machine.ram_size) if machine.backend is None else ()),
+        *arguments.watched(
+            plan.plugin,
+            directory,
+            ram,
+            machine.ram_base,
+            machine.ram_size,
+            *(switch for switch, on in wanted.items() if on),
+        ),
+    ]
 
 
 def run(
@@ -189,9 +192,9 @@ def run(
                     file.truncate(machine.ram_size)
         except OSError as error:
             raise MachineError(f"{directory}: cannot prepare the run ({error.strerror})") from None
-        arguments = machine.args
+        given = machine.args
         if machine.single_thread and machine.pes > 1:
-            arguments = machines.with_multi_thread(arguments)
+            given = machines.with_multi_thread(given)
             say(
                 f"changed thread=single to thread=multi: with {machine.pes} CPUs in one thread "
                 "QEMU tells plugins the wrong CPU"
@@ -204,7 +207,7 @@ def run(
                 if progress is not None:
                     progress(record.progress())
 
-            ended = process.run([plan.qemu.path, *arguments, *added], tick)
+            ended = process.run([plan.qemu.path, *given, *added], tick)
             report = _read(plan, record, ended, ram)
         if plan.options.keep is not None:
             _keep(directory, plan.options.keep)
@@ -295,7 +298,7 @@ def _per_op(counters: Sequence[int]) -> dict[str, int]:
 
 
 def _warnings(plan: Plan, header: RunHeader) -> list[str]:
-    lines: list[str] = []
+    lines = list(plan.warnings)
     if header.ctr:
         platform = plan.platform
         cpu = CpuFacts.of(header.ctr, header.clidr)

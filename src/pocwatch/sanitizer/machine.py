@@ -44,6 +44,8 @@ BOARDS: dict[str, Board] = {
     "virt": Board(0x4000_0000, 128 * _MIB, 1, None),
     "sbsa-ref": Board(0x100_0000_0000, 1024 * _MIB, 4, "neoverse-n1"),
 }
+# Machine properties that say which CPUs there are, or without which there cannot be as many.
+_CPU_PROPERTIES = frozenset({"type", "virtualization", "secure", "mte", "gic-version", "highmem"})
 _CPUS_32_BIT = re.compile(r"cortex-(a7|a8|a9|a15|r\d+f?|m\d+)$|arm(9|10|11)|ti925t|pxa|sa11|any$")
 
 
@@ -286,6 +288,24 @@ def _backend(machine: dict[str, str], objects: dict[str, dict[str, str]]) -> Bac
             "(pocwatch then provides it)"
         )
     return Backend(given["mem-path"], size(given["size"], "-object size=", 1))
+
+
+def cpu_arguments(args: Sequence[str]) -> tuple[str, ...]:
+    """Return only the arguments that decide which CPUs the machine has."""
+    result: list[str] = []
+    for _, name, value in _options(args):
+        if name in ("M", "machine"):
+            items = re.split(r"(?<!,),(?!,)", value)
+            kept = [
+                item
+                for number, item in enumerate(items)
+                if (not number and "=" not in item) or item.split("=")[0] in _CPU_PROPERTIES
+            ]
+            if kept:
+                result += [f"-{name}", ",".join(kept)]
+        elif name in ("cpu", "smp", "global"):
+            result += [f"-{name}", value]
+    return tuple(result)
 
 
 def with_multi_thread(args: Sequence[str]) -> tuple[str, ...]:

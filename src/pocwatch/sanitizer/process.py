@@ -6,7 +6,9 @@ import contextlib
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -16,6 +18,7 @@ from pocwatch.sanitizer.errors import MachineError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.5
+_BRIEF_POLL_SECONDS = 0.002
 _PATIENCE = 3  # this many signals, and QEMU is killed
 
 
@@ -93,3 +96,38 @@ def run(command: Sequence[str], tick: Callable[[], None]) -> Ended:
         # a machine that dies of the signal it was sent ended as the user wanted
         asked = bool(received) and -code in received
         return Ended(0 if asked else code, bool(received))
+
+
+def run_until(command: Sequence[str], done: Callable[[], bool], seconds: float) -> None:
+    """Run QEMU without a terminal until `done`, then kill it.
+
+    Raise MachineError, with the first line of what it said, if it ends or takes longer; and
+    KeyboardInterrupt, after it is gone, for any signal that asks to end.
+    """
+    received: list[int] = []
+    with (
+        tempfile.TemporaryFile() as said,
+        _signals_to(lambda number, _: received.append(number)),
+    ):
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+            )
+        except OSError as error:
+            raise MachineError(f"{command[0]}: cannot be run ({error.strerror})") from None
+        try:
+            end = time.monotonic() + seconds
+            while not done() and process.poll() is None and not received:
+                if time.monotonic() > end:
+                    raise MachineError(f"no answer in {seconds:g} s")
+                time.sleep(_BRIEF_POLL_SECONDS)
+            ended = process.poll()
+        finally:
+            process.kill()
+            process.wait()
+        if received:
+            raise KeyboardInterrupt
+        if ended is not None and not done():
+            said.seek(0)
+            first = said.read().decode("utf-8", "replace").strip().split("\n")[0]
+            raise MachineError(first or Ended(ended, False).failure or "QEMU ended")

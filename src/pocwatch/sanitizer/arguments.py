@@ -1,0 +1,41 @@
+"""What pocwatch adds to a QEMU command line: guest RAM in a file, and the plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_RAM_ID = "pocwatch-ram"
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace(",", ",,")
+
+
+def shared_ram(ram: Path, size_bytes: int) -> list[str]:
+    """Return the arguments that put guest RAM into a file that others can map."""
+    return [
+        "-object",
+        f"memory-backend-file,id={_RAM_ID},size={size_bytes},mem-path={_escaped(ram)},share=on",
+        "-machine",
+        f"memory-backend={_RAM_ID}",
+    ]
+
+
+def watched(
+    plugin: Path, directory: Path, ram: Path, ram_base: int, ram_size: int, *switches: str
+) -> list[str]:
+    """Return the arguments that load the plugin; its files are `run`, `table` in `directory`.
+
+    `rules` among the switches is a file there, too; all others are turned on.
+    """
+    options = {
+        "run": _escaped(directory / "run"),
+        "ram": _escaped(ram),
+        "rambase": hex(ram_base),
+        "ramsize": hex(ram_size),
+        "table": _escaped(directory / "table"),
+    }
+    for switch in switches:
+        options[switch] = _escaped(directory / "rules") if switch == "rules" else "on"
+    words = ",".join(f"{key}={value}" for key, value in options.items())
+    return ["-plugin", f"{_escaped(plugin)},{words}"]
