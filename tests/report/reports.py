@@ -9,9 +9,10 @@ from pocwatch.sanitizer.analysis import Analyst
 from pocwatch.sanitizer.findings import Finding, Report, Suppressed
 from pocwatch.sanitizer.locate import Locator, Program
 from pocwatch.sanitizer.symbols import Symbol, SymbolTable
-from pocwatch.trace.records import FindingKind, Flag
+from pocwatch.trace.records import FindingKind, Flag, Why
 
 DROP = "dc civac@dcache_clean_inval_poc"
+WEAKEN = "dc civac=dc cvau@dcache_clean_inval_poc"
 _HOST = SymbolTable.of(
     "host",
     [
@@ -45,6 +46,25 @@ def findings() -> list[Finding]:
             )
         ),
     ]
+
+
+def lost_write() -> Finding:
+    """A guest's write with its MMU off to a page that the host zeroed and left dirty."""
+    writer = raw.event(5, Op.ST, Kind.DEV, pc=raw.GUEST_PC, pc_ipa=raw.GUEST_PC, flags=Flag.VM)
+    history = (
+        raw.event(2, Op.DC_ZVA, pc=raw.HOST_PC + 0x300),
+        raw.event(3, Op.DC_CVAU, flags=Flag.WEAKENED, rule=0),
+        writer,
+        raw.event(6, Op.DC_CIVAC, pc=raw.GUEST_PC + 8, flags=Flag.UPGRADED | Flag.VM),
+    )
+    access = raw.guest_access(
+        Op.LD, Kind.WB, size=1, why=Why.S1_PAGE | Why.S2_ON, flags=Flag.VM | Flag.MMU_ON
+    )
+    locator = Locator([Program("host", _HOST), Program("guest", _GUEST)])
+    analyst = Analyst(locator, [WEAKEN], raw.PLATFORM, raw.describe)
+    found = raw.finding(FindingKind.LOST_WRITE, access, writer, history)
+    found.count = 1
+    return analyst.finding(found)
 
 
 def report(**fields: object) -> Report:

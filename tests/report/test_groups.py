@@ -17,7 +17,7 @@ def test_places_of_one_cause_are_together() -> None:
     assert [len(g.findings) for g in groups] == [2, 1]
     assert groups[0].count == 7
     rendered = text.render(reports.report(findings=[fetch, read, other]))
-    assert "Same cause at 1 more place: next" in rendered
+    assert "Same cause at 1 more place, 4 times: next" in rendered
     assert "3 findings of 2 causes" in rendered
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import reports
 
 from pocwatch.report import text
-from pocwatch.sanitizer.findings import Report
+from pocwatch.sanitizer.findings import Report, Suppressed
 
 CASES = {
     "findings": reports.report(),
     "clean": reports.report(findings=[], dropped={}, redundant={}, suppressed=[], warnings=[]),
+    "lost-write": reports.report(
+        command=("pocwatch", "run", "--", "qemu-system-aarch64"),
+        findings=[reports.lost_write()],
+        dropped={reports.WEAKEN: 1},
+        suppressed=[Suppressed("fixmap", 1, 1, "ftrace patches it")],
+        warnings=[],
+    ),
     "partial": reports.report(complete=False, failure="QEMU was killed by SIGKILL", findings=[]),
 }
 
@@ -30,7 +38,21 @@ def test_golden(name: str) -> None:
 @pytest.mark.parametrize("report", CASES.values(), ids=CASES)
 def test_lines_fit_a_terminal(report: Report) -> None:
     lines = text.render(report).splitlines()
-    assert max(len(line) for line in lines if not line.startswith("Reproduce:")) <= 100
+    assert max(len(line) for line in lines if not line.startswith("Reproduce:")) <= 78
+
+
+def test_long_names_are_not_broken() -> None:
+    name = "__kvm_nvhe_a_function_with_a_name_that_nobody_would_want_to_type_twice+0x10"
+    found = reports.findings()[0]
+    assert found.writer is not None
+    found = replace(
+        found,
+        access=replace(found.access, symbol=name),
+        writer=replace(found.writer, symbol=name),
+    )
+    rendered = text.render(reports.report(findings=[found]))
+    assert rendered.count(name) == 3
+    assert f"\n    {name}\n    (0x80200000), instruction 0xd503201f\n" in rendered
 
 
 def test_the_order_is_that_of_kernel_sanitizers() -> None:

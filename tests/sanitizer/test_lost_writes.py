@@ -98,8 +98,8 @@ def test_what_maintenance_had_to_do_with_overwriting_newer_data() -> None:
     )
     assert by_set_way.startswith("is by set/way: it works on the caches of P0 only; dirty lines")
     assert upgraded == (
-        "executed as clean and invalidate under HCR_EL2.VM; may have written older dirty data over "
-        "the newer non-cacheable write in memory"
+        "is a dc ivac, executed as clean and invalidate under HCR_EL2.VM; may have written older "
+        "dirty data over the newer non-cacheable write in memory"
     )
     assert invalidate.startswith("may have been executed as clean and invalidate, which writes")
     assert dropped == "dropped by rule 'a rule': the machine forgot it"

@@ -35,13 +35,24 @@ def verdict(finding: Finding) -> str:
     access = finding.access
     where = access.symbol or f"{access.pc:#x}"
     who = f"{'guest' if access.vm else 'host'}, MMU {access.mmu}"
-    times = "once" if finding.count == 1 else f"{finding.count:,} times"
-    return f"{finding.kind} in {where} ({who}), {times}"
+    return f"{finding.kind} in {where} ({who}), {_times(finding.count)}"
 
 
 def _paragraph(head: str, text: str) -> list[str]:
-    indent = " " * len(head)
-    return wrap(text, _WIDTH, initial_indent=head, subsequent_indent=indent) or [head.rstrip()]
+    return wrap(
+        text,
+        _WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_on_hyphens=False,
+        break_long_words=False,
+    ) or [head.rstrip()]
+
+
+def _sentence(text: str) -> list[str]:
+    """Return an indented line; what does not fit is indented further."""
+    first, *rest = _paragraph("  ", text)
+    return [first, *(f"  {line}" for line in rest)]
 
 
 def _finding(finding: Finding, number: int) -> Iterator[str]:
@@ -49,10 +60,11 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
     yield f"pocwatch: {number}: {verdict(finding)}"
     yield "Access:"
     yield (
-        f"  {words.operation(access.op)} of {access.size} bytes by P{access.pe} at "
+        f"  {words.operation(access.op)} of {_counted(access.size, 'byte')} by P{access.pe} at "
         f"{words.world(access.el, access.vm, access.vm_id)}, {words.mmu(access.flags)}"
     )
-    yield f"  pc {words.code_place(access.pc, access.symbol)}, instruction {access.insn:#010x}"
+    place = words.code_place(access.pc, access.symbol)
+    yield from _sentence(f"pc {place}, instruction {access.insn:#010x}")
     ipa = "" if access.ipa is None else f" -> IPA {access.ipa:#x}"
     yield f"  VA {access.va:#x}{ipa} -> PA {access.pa:#x}"
     yield from _paragraph("  ", words.attributes(access))
@@ -65,7 +77,7 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
     for entry in finding.maintenance:
         event = entry.event
         place = words.code_place(event.pc, event.symbol)
-        yield f"  {event.op.spelling} by {event.agent} in {place}"
+        yield from _sentence(f"{event.op.spelling} by {event.agent} in {place}")
         yield from _paragraph("    ", entry.why_not_enough)
     yield f"Line at PA {finding.line.pa:#x}, before this access:"
     yield from _line(finding.line)
@@ -81,17 +93,17 @@ def _others(same: Group) -> Iterator[str]:
     names = dict.fromkeys(f.access.symbol or f"{f.access.pc:#x}" for f in rest)
     some = list(names)[:_OTHER_PLACES]
     more = f" and {len(names) - len(some):,} more" if len(names) > len(some) else ""
-    yield from _paragraph(
-        f"Same cause at {_counted(len(rest), 'more place')}: ", ", ".join(some) + more
-    )
+    places = _counted(len(rest), "more place")
+    times = _times(same.count - same.first.count)
+    yield from _paragraph("", f"Same cause at {places}, {times}: {', '.join(some)}{more}")
 
 
 def _writer(event: Event | None) -> Iterator[str]:
     if event is None:
         yield "  nobody seen: the initial contents of RAM, or forgotten"
         return
-    yield (
-        f"  {words.operation(event.op)} by {event.agent} at "
+    yield from _sentence(
+        f"{words.operation(event.op)} by {event.agent} at "
         f"{words.world(event.el, event.vm, event.vm_id)} in "
         f"{words.code_place(event.pc, event.symbol)}"
     )
@@ -124,18 +136,21 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
     if shown < causes:
         hidden = _counted(causes - shown, "more cause")
         yield f"  {hidden} not shown (--max-findings); --json has all"
-    yield (
-        f"  {report.instructions:,} instructions, {report.accesses:,} accesses, "
-        f"{report.walks:,} walks, {sum(report.maintenance.values()):,} maintenance operations"
+    counters = (
+        (report.instructions, "instruction"),
+        (report.accesses, "data access"),
+        (report.walks, "translation table walk"),
+        (sum(report.maintenance.values()), "maintenance operation"),
     )
+    yield from _paragraph("  ", ", ".join(_counted(*each) for each in counters))
     for op, count in report.maintenance.items():
         useless = report.redundant.get(op)
         share = f", {useless:,} redundant ({100 * useless / count:.1f} %)" if useless else ""
         yield f"    {op:<11} {count:>14,}{share}"
     for rule, count in report.dropped.items():
-        yield f"  rule {rule!r} applied {count:,} times"
+        yield f"  rule {rule!r} applied {_times(count)}"
     for entry in report.suppressed:
-        seen = f"{_counted(entry.count, 'finding')}, seen {entry.occurrences:,} times"
+        seen = f"{_counted(entry.count, 'finding')}, seen {_times(entry.occurrences)}"
         yield f"  suppressed by {entry.rule!r}: {seen}"
         yield from _paragraph("    ", entry.reason)
     for warning in report.warnings:
@@ -143,4 +158,9 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}" if count else f"no {noun}s"
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}" if count else f"no {noun}{plural}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"

@@ -38,8 +38,9 @@ def why_not_enough(
     if Flag.WEAKENED in event.flags:
         prefix = f"weakened by rule{rule} to {event.op.spelling}; "
     elif Flag.UPGRADED in event.flags:  # C7
-        control = "HCR_EL2.VM" if event.op is Op.DC_CIVAC else "HCR_EL2.VM or SWIO"
-        prefix = f"executed as clean and invalidate under {control}; "
+        by_va = event.op is Op.DC_CIVAC
+        written, control = ("ivac", "HCR_EL2.VM") if by_va else ("isw", "HCR_EL2.VM or SWIO")
+        prefix = f"is a dc {written}, executed as clean and invalidate under {control}; "
     reason = None
     if kind is FindingKind.LOST_WRITE:
         reason = lost_writes.why_not_enough(event, writer, history, cell)
