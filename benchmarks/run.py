@@ -52,9 +52,7 @@ def _boots(wanted: list[str], runs: int) -> list[boots.Boot]:
     if not any(name in _WHAT for name in wanted):
         return []
     machine = demo.prepare(demo.default_cache_dir(), progress=_say)
-    return [
-        boots.measure(machine, *_WHAT[name], runs, _say) for name in wanted if name in _WHAT
-    ]
+    return [boots.measure(machine, *_WHAT[name], runs, _say) for name in wanted if name in _WHAT]
 
 
 def main() -> int:
