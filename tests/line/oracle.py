@@ -146,6 +146,11 @@ class Word:
             self.offset(words) // 4: Instruction() for words in reads if words[1] == "if"
         }
 
+    @property
+    def fill(self) -> bool:
+        """Some PE of the platform has its MMU on."""
+        return not set(range(self.platform.pes)) <= self.off
+
     @staticmethod
     def offset(words: list[str]) -> int:
         return int(words[-1]) if words[-1].startswith("+") else 0
@@ -157,7 +162,7 @@ class Word:
         self.cells[cell] = settled(
             self.platform,
             {(after, queues) for now, queues in self.cells[cell] for after in effect(now)},
-            bool(self.pes - self.off),
+            self.fill,
         )
 
     def _sees_done(self, pe: int, kind: str) -> None:
@@ -173,7 +178,7 @@ class Word:
             changed = {(caches, change(queues)) for caches, queues in configurations}
             if may_skip:
                 changed |= configurations
-            self.cells[cell] = settled(self.platform, changed, bool(self.pes - self.off))
+            self.cells[cell] = settled(self.platform, changed, self.fill)
 
     def _source_stale(self, cell: int, kind: str) -> bool:
         return any(
@@ -267,6 +272,10 @@ class Word:
             for _, reached, tainted in [w for w in i.windows if w[0] == agent]:
                 i.stale = {v for v in i.stale if v[0] not in reached}
                 i.stale |= {v for v in tainted if v[0] in reached}
+                for other in i.windows:  # what this one wiped out, others cannot have left behind
+                    other[2].difference_update(
+                        {v for v in other[2] if v[0] in reached and v not in tainted}
+                    )
             i.windows = [w for w in i.windows if w[0] != agent]
         elif op == "isb":
             i.unsynced -= {(agent, k) for k in KINDS}

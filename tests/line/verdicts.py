@@ -21,7 +21,7 @@ def by_model(platform: Platform, word: str) -> list[str]:
     """What the literal model says."""
     steps = parse(word)
     pes = calculator.pes_of(platform, steps)
-    line = Line.initial(platform, Cell.initial(platform, pes), filter(is_read, steps), pes)
+    line = Line.initial(platform, Cell.initial(platform), filter(is_read, steps), pes)
     verdicts = []
     for step in steps:
         if is_read(step):

@@ -66,9 +66,7 @@ def model_verdicts(platform: Platform, steps: tuple[Step, ...], pes: int) -> lis
         verdicts.append(line.verdict(step) == "stale" if is_read(step) else None)
         if step.op is Op.IF and any(f.sources for f in line.fetches.values()):
             break
-        line = line.step(
-            step, cell_after=calculator._cell_after, fetch_after=calculator._fetch_after
-        )
+        line = line.step(step, calculator.MEMOISED)
     return verdicts
 
 

@@ -33,7 +33,8 @@ def command(word: str | None, platform: str, path: Path | None, as_json: bool) -
     """Say which reads of one cache line may be stale, how, and what cures it.
 
     WORD is a sequence of steps `AGENT OP [KIND] [+OFFSET]`, separated by `;` or new lines; `-`
-    reads standard input, which may hold several words separated by lines `---`.
+    reads standard input, which may hold several words separated by lines `---`; the answer is then
+    one JSON line per word.
 
     \b
     Agents: P0, P1, ... (PEs), D0, ... (devices)
@@ -53,6 +54,7 @@ def command(word: str | None, platform: str, path: Path | None, as_json: bool) -
     chosen = load_platform(platform)
     words = _parse(chosen, _texts(word, path))
     bad = False
+    as_json = as_json or len(words) > 1
     for steps, reads in zip(words, _judged(chosen, words), strict=True):
         bad |= any(read.verdict != "fresh" for read in reads)
         click.echo(json.dumps(_json(chosen, reads)) if as_json else _text(chosen, steps, reads))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import heapq
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pocwatch.arch.ops import DATA_MAINTENANCE, Op
@@ -16,9 +16,11 @@ from pocwatch.line.line import (
     CELL_BYTES,
     INSTRUCTION_BYTES,
     Line,
+    Rules,
     fetch_after,
     is_read,
     read_kind,
+    stale_sources,
     step_cell,
 )
 from pocwatch.line.pending import PendingCell
@@ -38,12 +40,15 @@ class Read:
     repair: list[str]
 
 
-_cell_after = functools.lru_cache(maxsize=1 << 18)(step_cell)
-_fetch_after = functools.lru_cache(maxsize=1 << 18)(fetch_after)
+MEMOISED = Rules(
+    cell_after=functools.lru_cache(maxsize=1 << 18)(step_cell),
+    fetch_after=functools.lru_cache(maxsize=1 << 18)(fetch_after),
+    stale_sources=functools.lru_cache(maxsize=1 << 18)(stale_sources),
+)
 
 
 def _advance(line: Line[PendingCell], step: Step) -> Line[PendingCell]:
-    return line.step(step, cell_after=_cell_after, fetch_after=_fetch_after)
+    return line.step(step, MEMOISED)
 
 
 def pes_of(platform: Platform, steps: Sequence[Step]) -> int:
@@ -190,8 +195,9 @@ def _cheapest(
 def _earlier(
     lines: Sequence[Line[PendingCell]], steps: Sequence[Step], read: Step, fixer: int
 ) -> list[str]:
+    cures = _simple_cures(lines[0].platform, steps, fixer)
     for at in range(len(steps) - 1, -1, -1):
-        for cure in _simple_cures(lines[0].platform, fixer):
+        for cure in cures:
             line = lines[at]
             for step in (*cure, *steps[at:]):
                 line = _advance(line, step)
@@ -200,9 +206,14 @@ def _earlier(
     return []
 
 
-def _simple_cures(platform: Platform, fixer: int) -> Iterator[tuple[Step, ...]]:
-    for op in (Op.DC_CVAC, Op.DC_CIVAC):
-        yield (Step(op, fixer), Step(Op.DSB, fixer))
+def _simple_cures(
+    platform: Platform, steps: Sequence[Step], fixer: int
+) -> list[tuple[Step, ...]]:
+    """Return what may help when it is done earlier: a missing DSB, a clean, a clean of all levels."""
+    issuers = sorted({s.agent for s in steps if s.op in DATA_MAINTENANCE})
+    cures: list[tuple[Step, ...]] = [(Step(Op.DSB, pe),) for pe in issuers]
+    cures += [(Step(op, fixer), Step(Op.DSB, fixer)) for op in (Op.DC_CVAC, Op.DC_CIVAC)]
     if platform.reached("outer"):
-        outer = Step(Op.OUTER_FLUSH, fixer)
-        yield (Step(Op.DC_CIVAC, fixer), Step(Op.DSB, fixer), outer)
+        flush = Step(Op.OUTER_FLUSH, fixer)
+        cures.append((Step(Op.DC_CIVAC, fixer), Step(Op.DSB, fixer), flush))
+    return cures

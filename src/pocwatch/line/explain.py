@@ -25,10 +25,14 @@ COSTS: dict[Op, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A repair as steps of a word without agents, empty if there is none, and each cell in words."""
+    """A repair as steps of a word without agents, empty if there is none, and each cell in words.
+
+    `lost`: no maintenance helps any more, as the latest data may be gone.
+    """
 
     repair: list[str]
     state_text: list[str]
+    lost: bool = False
 
 
 def state_text(stale: Stale, *, lost: bool) -> str:
@@ -91,7 +95,7 @@ def describe(
     if any(row[state] & wanted for row in automaton.stale):
         ops = repairs(automaton, state, wanted)
         if not ops:
-            return Explanation([], texts)
+            return Explanation([], texts, lost=True)
         steps = [*(o.spelling for o in ops), "dsb"]
     if op is Op.IF:
         if not platform.dic:

@@ -6,8 +6,8 @@ Generic over how a cell is represented: `model.Cell` (literal, slow) or `pending
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Generic, Protocol, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pocwatch.arch.ops import DATA_MAINTENANCE, INSTRUCTION_MAINTENANCE, Kind, Op
 from pocwatch.line.fetch import KINDS, FetchSide
@@ -111,26 +111,31 @@ class Line(Generic[C]):
             cell = cell.load(step.agent, kind)
         return "stale" if cell.reads(kind) else "fresh"
 
-    def step(
-        self,
-        step: Step,
-        cell_after: Callable[..., C] | None = None,
-        fetch_after: Callable[..., FetchSide] | None = None,
-    ) -> Line[C]:
-        """Return the line after a step; the functions may be memoised versions of this module's."""
-        cell_after = cell_after or step_cell
-        fetch_after = fetch_after or _fetch_after
+    def step(self, step: Step, rules: Rules | None = None) -> Line[C]:
+        """Return the line after a step; `rules` may be memoised versions of this module's."""
+        rules = rules or RULES
         touched = step.offset // CELL_BYTES
-        cells = {
-            index: cell_after(cell, step, own=index == touched)
+        cells: dict[int, C] = {
+            index: rules.cell_after(cell, step, own=index == touched)
             for index, cell in self.cells.items()
         }
-        fetches = {}
-        for index, fetch in self.fetches.items():
-            cell = cells[index * INSTRUCTION_BYTES // CELL_BYTES]
-            sources = frozenset(k for k in KINDS if cell.fetch_source(k, self.platform.pou))
-            fetches[index] = fetch_after(fetch, step, index, sources)
-        return replace(self, cells=cells, fetches=fetches)
+        fetches = {
+            index: rules.fetch_after(
+                fetch,
+                step,
+                index,
+                rules.stale_sources(
+                    cells[index * INSTRUCTION_BYTES // CELL_BYTES], self.platform.pou
+                ),
+            )
+            for index, fetch in self.fetches.items()
+        }
+        return Line(self.platform, cells, fetches)
+
+
+def stale_sources(cell: CellLike, pou: int) -> frozenset[Kind]:
+    """Return the fetch kinds whose source behind the I-cache may be stale."""
+    return frozenset(kind for kind in KINDS if cell.fetch_source(kind, pou))
 
 
 def fetch_after(
@@ -152,4 +157,13 @@ def fetch_after(
     return fetch.sourced(sources)
 
 
-_fetch_after = fetch_after
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a cell and a fetch side move with a step; memoised where words are many."""
+
+    cell_after: Callable[..., Any]
+    fetch_after: Callable[..., FetchSide]
+    stale_sources: Callable[..., frozenset[Kind]]
+
+
+RULES = Rules(step_cell, fetch_after, stale_sources)

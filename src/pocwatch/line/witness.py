@@ -17,7 +17,7 @@ from pocwatch.line import model
 from pocwatch.line.automaton import MAINTENANCE_EVENT, Event, Subsets
 from pocwatch.line.line import read_kind, step_cell
 from pocwatch.line.model import Caches
-from pocwatch.line.pending import Branch, PendingCell
+from pocwatch.line.pending import Branch, PendingCell, queued, without_effect
 from pocwatch.line.table import fetched_as
 from pocwatch.line.word import Step
 from pocwatch.platforms import Platform
@@ -72,14 +72,34 @@ def _most_pending(branch: Branch) -> tuple[int, Branch]:
 
 def _unsettled(alone: PendingCell, step: Step, own: bool) -> Sequence[Branch]:
     """Return what a branch becomes by the step itself, nothing else taking effect."""
+    if step.op in DATA_MAINTENANCE:
+        (before,) = alone.branches
+        issued = _issued(before, step, alone)
+        # After an uncached store of the PE it may act as if it came before that store.
+        return [issued, before] if step.agent in alone.uncached_stores else [issued]
     after = step_cell(alone, step, own=own)
     if not after.branches:
         return ()
     most = max(sum(len(q) for _, q in b.queues) for b in after.branches)
-    results = [b for b in after.branches if sum(len(q) for _, q in b.queues) == most]
-    if step.op in DATA_MAINTENANCE and step.agent in alone.uncached_stores:
-        results += alone.branches  # acted as if it came before the PE's own uncached store
-    return results
+    return [b for b in after.branches if sum(len(q) for _, q in b.queues) == most]
+
+
+def _came_before(
+    before: Branch, after: Branch, step: Step, cell: PendingCell, acted: Sequence[int]
+) -> bool:
+    """Return whether maintenance acted as if it came before the PE's own uncached store."""
+    if step.op not in DATA_MAINTENANCE or step.agent not in cell.uncached_stores:
+        return False
+    issued = _issued(before, step, cell)
+    queue = issued.queue(step.agent)[acted.count(step.agent) :]
+    return issued != before and queue != after.queue(step.agent)
+
+
+def _issued(before: Branch, step: Step, cell: PendingCell) -> Branch:
+    platform = cell.automaton.platform
+    if without_effect(platform, step.op):
+        return before
+    return before.with_queue(step.agent, queued(platform, before.queue(step.agent), step.op))
 
 
 def _event(step: Step, *, own: bool) -> Event | None:
@@ -110,7 +130,13 @@ def happenings(
         own = step.offset // 8 == index
         before, acted = _origins(cells[at], step, own)[branch]
         mine = [Happening(_event(step, own=own), cells[at].fill, at)]
-        queues = {pe: list(queue) for pe, queue in _queues_at_issue(before, step, cells[at])}
+        if _came_before(before, branch, step, cells[at], acted):
+            words = f"P{step.agent}'s {step.op.spelling} acts before its own uncached store: no effect"
+            mine.append(Happening(None, cells[at].fill, at, words))
+        at_issue = _issued(before, step, cells[at]) if step.op in DATA_MAINTENANCE else before
+        if mine[-1].words:
+            at_issue = before
+        queues = {pe: list(queue) for pe, queue in at_issue.queues}
         for pe in acted:
             op = queues[pe].pop(0).op
             mine.append(
@@ -124,14 +150,6 @@ def happenings(
         story.append(mine)
         branch = before
     return [happening for mine in reversed(story) for happening in mine]
-
-
-def _queues_at_issue(before: Branch, step: Step, cell: PendingCell) -> tuple[model.Queue, ...]:
-    if step.op not in DATA_MAINTENANCE:
-        return before.queues
-    alone = PendingCell(cell.automaton, frozenset({before}), cell.mmu_off, cell.pes)
-    issued = alone.issue(step.agent, step.op).branches
-    return max(issued, key=lambda b: sum(len(q) for _, q in b.queues)).queues
 
 
 # --- Which caches move when --------------------------------------------------------------------
