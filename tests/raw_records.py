@@ -30,6 +30,7 @@ PLATFORM = SimpleNamespace(
 class Explained:
     repair: list[str]
     state_text: list[str]
+    lost: bool = False
 
 
 def describe(platform: Any, states: Any, cell: int, op: Op, kind: Kind) -> Explained:

@@ -92,6 +92,21 @@ def test_a_dsb_of_another_pe_does_not_complete() -> None:
     assert "no DSB" not in reason(raw.event(7, Op.DC_CIVAC), raw.event(8, Op.DSB))
 
 
+def test_what_only_lacks_a_dsb_needs_just_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "describe", lambda *_: raw.Explained([], ["coherent"]))
+    assert analysed(raw.event(7, Op.DC_CIVAC)).repair == ("dsb",)
+    assert analysed(raw.event(7, Op.DC_CIVAC), raw.event(8, Op.DSB)).repair == ()
+    assert analysed(raw.event(3, Op.DC_CIVAC)).repair == ()
+    assert analysed(raw.event(7, Op.DC_CIVAC, flags=Flag.DROPPED, rule=0)).repair == ()
+
+
+def test_data_that_may_be_gone_needs_something_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any kind of finding: what one VM may read of another's, too."""
+    monkeypatch.setattr(raw, "describe", lambda *_: raw.Explained([], ["lost"], lost=True))
+    found = analysed(kind=FindingKind.LEAK, writer=raw.event(5, Op.ST, Kind.NC))
+    assert found.repair == ("before the non-cacheable write: dc civac", "dsb")
+
+
 def test_clean_leaves_an_old_copy_for_a_cached_reader() -> None:
     text = reason(
         raw.event(7, Op.DC_CVAC),

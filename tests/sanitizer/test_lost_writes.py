@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 import raw_records as raw
 
+from pocwatch import platforms
 from pocwatch.arch.ops import Kind, Op
+from pocwatch.line.automaton import Stale
+from pocwatch.line.explain import describe
+from pocwatch.line.table import automaton_of, lost_states
 from pocwatch.sanitizer.analysis import Analyst
 from pocwatch.sanitizer.findings import Finding
 from pocwatch.sanitizer.locate import Locator
@@ -103,3 +107,17 @@ def test_what_maintenance_had_to_do_with_overwriting_newer_data() -> None:
     )
     assert invalidate.startswith("may have been executed as clean and invalidate, which writes")
     assert dropped == "dropped by rule 'a rule': the machine forgot it"
+
+
+def test_the_line_model_says_when_there_is_no_repair() -> None:
+    platform = platforms.load("cortex-a57-up")
+    automaton = automaton_of(platform)
+    states = list(range(automaton.states))
+    lost_ones = lost_states(automaton)
+    assert lost_ones
+    for state in states:
+        explained = describe(platform, [state], 0, Op.LD, Kind.WB)
+        stale = any(row[state] & Stale.WB for row in automaton.stale)
+        assert explained.lost == (stale and not explained.repair)
+        assert not explained.lost or state in lost_ones
+    assert any(describe(platform, [state], 0, Op.LD, Kind.WB).lost for state in lost_ones)

@@ -17,7 +17,7 @@ from pocwatch.sanitizer import lost_writes
 from pocwatch.sanitizer.explain import Describe
 from pocwatch.sanitizer.findings import Access, Event, Finding, Line, Maintenance
 from pocwatch.sanitizer.locate import Locator, Where
-from pocwatch.sanitizer.reasons import rule_text, why_not_enough
+from pocwatch.sanitizer.reasons import missing_dsb, rule_text, why_not_enough
 from pocwatch.trace import records
 from pocwatch.trace.records import NO_ADDRESS, FindingKind, Flag, Why
 
@@ -62,8 +62,10 @@ class Analyst:
         line_size = raw.line_size or 64
         kind = FindingKind(raw.kind)
         repair = explained.repair
-        if kind is FindingKind.LOST_WRITE:
+        if explained.lost or kind is FindingKind.LOST_WRITE:
             repair = lost_writes.repair(writer, history, cell)
+        elif not repair and any(missing_dsb(event, writer, history) for event in history):
+            repair = ["dsb"]  # fresh once what was issued is done
         return Finding(
             kind=kind.name.lower().replace("_", "-"),
             count=raw.count,

@@ -9,13 +9,19 @@ from pocwatch.arch.ops import Kind, Op
 
 
 class Explanation(Protocol):
-    """What the line model says of a state: the cheapest repair, and each cell in words."""
+    """What the line model says of a state: the cheapest repair, and each cell in words.
+
+    `lost`: there is no repair any more.
+    """
 
     @property
     def repair(self) -> Sequence[str]: ...
 
     @property
     def state_text(self) -> Sequence[str]: ...
+
+    @property
+    def lost(self) -> bool: ...
 
 
 class Describe(Protocol):

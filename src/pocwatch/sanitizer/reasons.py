@@ -87,6 +87,14 @@ def _reason(
     return "did not make the latest data visible to this access"
 
 
+def missing_dsb(event: Event, writer: Event | None, history: Sequence[Event]) -> bool:
+    """Say whether this is maintenance of the latest data that may not be complete."""
+    maintains = event.op in DATA_MAINTENANCE or event.op in INSTRUCTION_MAINTENANCE
+    since = writer.seq if writer else 0
+    lasts = maintains and Flag.DROPPED not in event.flags and event.seq > since
+    return lasts and not _completed(event, history)
+
+
 def _completed(event: Event, history: Sequence[Event]) -> bool:
     return Flag.COMPLETED in event.flags or any(
         later.op is Op.DSB and later.pe == event.pe and later.seq > event.seq for later in history
