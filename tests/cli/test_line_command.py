@@ -118,7 +118,10 @@ def test_ten_thousand_words() -> None:
         "st wb", "st nc", "st wb +8", "ld wb", "ld nc", "if wb",
         "dc cvac", "dc cvau", "dc civac", "dc ivac", "dc csw", "ic ivau", "dmb", "dsb", "isb", "mmu off",
     )  # fmt: skip
-    steps = [f"{pe} {op}" for pe in ("P0", "P1") for op in ops] + ["D0 wr coherent", "D0 rd coherent"]
+    steps = [f"{pe} {op}" for pe in ("P0", "P1") for op in ops] + [
+        "D0 wr coherent",
+        "D0 rd coherent",
+    ]
     words = [random.choices(steps, k=10) for _ in range(10_000)]
     text = "\n---\n".join("\n".join(word) for word in words) + "\n"
     got = answers(line("--platform", "xgene-l3", "--json", "-", stdin=text, code=1))
@@ -139,7 +142,9 @@ def test_bad_words() -> None:
         assert part in said
     assert "empty" in refused("--platform", "xgene-l3", "")
     assert "empty" in refused("--platform", "xgene-l3", "-")
-    assert "word 1" in refused("--platform", "fwb", "-", stdin="P0 ld wb\n---\nP0 ld\n---\nP0 ld wb")
+    assert "word 1" in refused(
+        "--platform", "fwb", "-", stdin="P0 ld wb\n---\nP0 ld\n---\nP0 ld wb"
+    )
     assert "empty" in refused("--platform", "fwb", "-", stdin="P0 ld wb\n---\n---\nP0 ld wb\n")
 
 

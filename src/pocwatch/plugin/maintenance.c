@@ -1,0 +1,303 @@
+/*
+ * Cache maintenance, barriers, and the switch that lets caches fill on their own.
+ *
+ * Simplifications: a set/way loop counts as complete at the DSB after it; IC IALLU on one of several
+ * PEs, not broadcast, is credited to none (docs/warts.md).
+ */
+#include "state.h"
+
+#include <string.h>
+
+#include "rules.h"
+
+static bool changes(uint64_t line, unsigned event)
+{
+    const struct pw_line *l = &pw_lines[line];
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        if (judge.table.delta[judge.fill][event][l->states[c]] != l->states[c]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A rule may only weaken an operation to one of its own side; anything else is dropping it. */
+static unsigned same_side(unsigned asked, unsigned op)
+{
+    bool data = asked <= PW_OP_DC_ISW;
+    return op == PW_RULE_DROPPED || op > PW_OP_IC_IALLUIS || data != (op <= PW_OP_DC_ISW)
+               ? PW_RULE_DROPPED
+               : op;
+}
+
+static bool by_set_way(unsigned op)
+{
+    return op >= PW_OP_DC_CSW && op <= PW_OP_DC_ISW;
+}
+
+void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+           uint64_t va, unsigned op, unsigned flags)
+{
+    struct pe *pe = &judge.pes[cpu->pe];
+    enter();
+    uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
+    uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
+    pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
+    judge.header->maintenance[op]++;
+    int rule;
+    unsigned asked = op;
+    op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, &rule));
+    if (rule >= 0) {
+        judge.header->matched[rule]++;
+        flags |= op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
+    }
+    if (!page || by_set_way(op)) {
+        if (op != PW_RULE_DROPPED && by_set_way(op)) {
+            pe->set_way |= 1u << op;
+            pe->set_way_who = who;
+        }
+        leave();
+        return;
+    }
+    uint64_t line = line_of(pa);
+    catch_up(line);
+    struct pw_pending *p = pending_of(line);
+    bool dropped = op == PW_RULE_DROPPED;
+    bool idle = dropped || judge.table.idle[op];
+    bool moves = p || changes(line, judge.table.event[dropped ? asked : op]);
+    if (!moves) {
+        judge.header->redundant[asked]++;
+    }
+    if (dropped && moves) {
+        push(&pe->issued, line); /* for its history: the DSB completes nothing, but was there */
+    }
+    if (moves || (!idle && judge.table.discards[op])) {
+        pw_history_add(line, who, dropped ? asked : op, 0xff, flags, rule, cpu->vm_id);
+        touch(line);
+    }
+    if (!idle && (moves || judge.table.discards[op])) {
+        p = make_pending(line);
+        if (!pw_pending_issue(p, &judge.table, judge.fill, cpu->pe, op, contains(&pe->uncached, line))) {
+            judge.header->pending_overflows++;
+        }
+        taint_sources(line);
+        forget_ok(&pw_lines[line]);
+        push(&pe->issued, line);
+    }
+    leave();
+}
+
+void pw_outer(uint64_t pa, unsigned op)
+{
+    enter();
+    catch_up(line_of(pa));
+    step(line_of(pa), 0xff, judge.table.event[op], PW_NO_EVENT);
+    leave();
+}
+
+static void forget_line(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    forget_ok(&pw_lines[line]);
+}
+
+static void catch_up_line(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    catch_up(line);
+}
+
+/* Before the low bits of the epoch come round, every line has to know. */
+static void next_epoch(void)
+{
+    judge.epoch++;
+    pw_epoch_bits = (uint8_t)(judge.epoch * LINE_EPOCH);
+    if (judge.epoch % (EPOCHS / 2) == 0) {
+        for_all_lines(catch_up_line, NULL);
+    }
+}
+
+/* An IC by all: a window on every line. Lines with operations in flight get it at once; lines at rest
+ * only when they are written before it completes (`written`): until then `spoiled` keeps what their
+ * sources may have given. */
+static void issue_all(unsigned issuer)
+{
+    struct pe *pe = &judge.pes[issuer];
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        for (size_t k = 0, n = judge.pes[i].issued.n; k < n; k++) {
+            uint64_t line = judge.pes[i].issued.items[k];
+            struct pw_window *w = pending_of(line) ? open_window(line, issuer) : NULL;
+            if (w) {
+                memset(w->tainted, 0, sizeof w->tainted);
+                taint_sources(line);
+            }
+        }
+    }
+    judge.all_in_flight += !pe->ialluis;
+    pe->ialluis = true;
+    next_epoch();
+}
+
+void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+           uint64_t va, unsigned op, bool all_pes)
+{
+    enter();
+    uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
+    uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
+    pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
+    unsigned flags = 0, asked = op;
+    int rule;
+    judge.header->maintenance[op]++;
+    op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, &rule));
+    if (rule >= 0) {
+        judge.header->matched[rule]++;
+        flags = op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
+    }
+    if (!page || op == PW_OP_IC_IALLU || op == PW_OP_IC_IALLUIS) {
+        bool everywhere = op == asked ? all_pes : op == PW_OP_IC_IALLUIS;
+        if (op != PW_RULE_DROPPED && (everywhere || judge.header->n_pes <= 1)) {
+            issue_all(cpu->pe);
+        }
+        leave();
+        return;
+    }
+    uint64_t line = line_of(pa);
+    struct pw_line *l = &pw_lines[line];
+    touch(line);
+    catch_up(line);
+    if (!((l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) &&
+        !(l->flags & LINE_PENDING)) {
+        judge.header->redundant[asked]++;
+    }
+    pw_history_add(line, who, op == PW_RULE_DROPPED ? asked : op, 0xff, flags, rule, cpu->vm_id);
+    if (op != PW_RULE_DROPPED) {
+        struct pw_window *w = open_window(line, cpu->pe);
+        if (w) { /* an earlier one of the PE ends with this one and allows no more */
+            memset(w->tainted, 0, sizeof w->tainted);
+            taint_sources(line);
+        }
+        forget_ok(l);
+    }
+    leave();
+}
+
+static void complete_set_way(uint64_t line, const struct pe *pe)
+{
+    unsigned number = (unsigned)(pe - judge.pes);
+    catch_up(line);
+    for (unsigned op = PW_OP_DC_CSW; op <= PW_OP_DC_ISW; op++) {
+        if (!(pe->set_way >> op & 1) || judge.table.idle[op]) {
+            continue;
+        }
+        if (contains(&pe->uncached, line)) { /* may have acted before the PE's own uncached store */
+            struct pw_pending *p = make_pending(line);
+            pw_pending_issue(p, &judge.table, judge.fill, number, op, true);
+            pw_pending_force(p, number, true);
+            forget_ok(&pw_lines[line]);
+            collapse(line, p);
+        } else if (step(line, 0xff, judge.table.event[op], PW_NO_EVENT)) {
+            pw_history_add(line, pe->set_way_who, op, 0xff, 0, -1, 0);
+        }
+    }
+}
+
+static void dsb(unsigned number)
+{
+    struct pe *pe = &judge.pes[number];
+    if (pe->ialluis) {
+        pe->ialluis = false;
+        judge.all_in_flight--;
+        judge.last_all_done = judge.epoch + 1;
+        next_epoch();
+    }
+    for (size_t i = 0; i < pe->issued.n; i++) {
+        uint64_t line = pe->issued.items[i];
+        struct pw_pending *p = pending_of(line);
+        pw_history_complete(line, number);
+        if (!p) {
+            continue;
+        }
+        catch_up(line); /* leaves lines with windows to what follows */
+        pw_pending_force(p, number, true);
+        for (unsigned w = 0; w < p->n_windows; w++) {
+            if (p->windows[w].issuer == number) {
+                struct pw_window done = p->windows[w];
+                p->windows[w] = p->windows[--p->n_windows];
+                for (unsigned o = 0; o < p->n_windows; o++) { /* what came before is wiped out */
+                    p->windows[o].tainted[0] &= done.tainted[0];
+                    p->windows[o].tainted[1] &= done.tainted[1];
+                }
+                invalidated(line, done.tainted);
+                break;
+            }
+        }
+        forget_ok(&pw_lines[line]);
+        collapse(line, p);
+    }
+    if (pe->set_way) {
+        for_all_lines(complete_set_way, pe);
+    }
+    pe->set_way = 0;
+    pe->issued.n = pe->ordered = 0;
+    pe->uncached.n = 0;
+}
+
+static void dmb(struct pw_cpu *cpu)
+{
+    struct pe *pe = &judge.pes[cpu->pe];
+    for (size_t i = pe->ordered; i < pe->issued.n; i++) {
+        struct pw_pending *p = pending_of(pe->issued.items[i]);
+        if (p) {
+            pw_pending_dmb(p, &judge.table, cpu->pe);
+        }
+    }
+    pe->ordered = pe->issued.n;
+    pe->uncached.n = 0;
+}
+
+void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op)
+{
+    struct pe *pe = &judge.pes[cpu->pe];
+    (void)site;
+    if (op == PW_OP_ISB) {
+        pe->synced_at = judge.clock_now;
+        return;
+    }
+    if (!pe->issued.n && !pe->uncached.n && !pe->ialluis && !pe->set_way) {
+        return;
+    }
+    enter();
+    if (op == PW_OP_DSB) {
+        dsb(cpu->pe);
+    } else {
+        dmb(cpu);
+    }
+    leave();
+}
+
+/* ------------------------------------------------------------------ the fill switch */
+
+static void close_line(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    catch_up(line);
+    step(line, 0xff, PW_EVENT_CLOSE, PW_NO_EVENT);
+}
+
+void pw_mmu(struct pw_cpu *cpu, bool on)
+{
+    int now = 0;
+    enter();
+    judge.pes[cpu->pe].on = on;
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        now |= judge.pes[i].on;
+    }
+    if (now != judge.fill) {
+        if (judge.fill) {
+            for_all_lines(close_line, NULL);
+        }
+        judge.fill = now;
+        for_all_lines(forget_line, NULL);
+    }
+    leave();
+}
