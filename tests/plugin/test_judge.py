@@ -196,6 +196,16 @@ def test_invalidations_of_everything_reach_lines_looked_at_much_later(machine: M
     assert machine.kinds() == [FindingKind.STALE_FETCH]
 
 
+def test_a_patch_after_an_invalidation_of_everything_is_seen(machine: Machine) -> None:
+    """The line learns of the IC by all at the store, when RAM has the new instruction already."""
+    machine.do("P0 if wb", line=9)  # the machine starts: RAM is kept as it is now
+    machine.put(NOP)
+    machine.do("P0 st wb; P0 dc civac; P0 dsb; P0 ic ialluis; P0 dsb; P0 isb")
+    machine.patch(MOV_X0_0)
+    machine.do("P0 dc civac; P0 dsb; P0 if wb")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
 def test_the_exemption_never_covers_a_stale_memory_view(machine: Machine) -> None:
     """Design: that mistake hid 200,404 true findings."""
     machine.put(NOP)

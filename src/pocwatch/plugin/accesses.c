@@ -69,7 +69,7 @@ static void store(struct pw_cpu *cpu, const struct pw_site *site, const struct p
     unsigned cells = cells_of(pa, size), kind = page->kind;
     unsigned others = kind == PW_KIND_WB ? PW_EVENT_ST_WB_NEIGHBOUR : PW_NO_EVENT;
     pw_who who = pw_who_of(cpu, site, kind, page->mmu_on);
-    catch_up(line);
+    catch_up_but(line, pa % PW_LINE_BYTES, size);
     if (pw_lines[line].flags & LINE_RAN && (size != 4 || pa % 4)) {
         pw_lines[line].flags &= (uint8_t)~LINE_RAN;
     }

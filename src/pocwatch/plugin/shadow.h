@@ -15,7 +15,7 @@
 enum {
     LINE_PENDING = 1, /* has a record in pending.h; `states` is not valid */
     LINE_RAN = 2,     /* was fetched fresh, and since then only single instructions were written */
-    LINE_EPOCH = 4,   /* from here up: low bits of the epoch of the last `catch_up`, see judge.c */
+    LINE_EPOCH = 4,   /* from here up: low bits of the epoch of the last `catch_up`, see state.c */
     EPOCHS = 64,
 };
 

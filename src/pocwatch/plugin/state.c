@@ -191,7 +191,7 @@ void invalidated(uint64_t line, const uint8_t tainted[2])
     forget_ok(l);
 }
 
-static void complete_all(uint64_t line)
+static void complete_all(uint64_t line, unsigned first, unsigned n)
 {
     struct pw_line *l = &pw_lines[line];
     const struct pw_pending *p = pending_of(line);
@@ -204,16 +204,21 @@ static void complete_all(uint64_t line)
     for (unsigned k = 0; k < 2; k++) {
         tainted[k] |= l->spoiled[k];
     }
+    char before[PW_LINE_BYTES];
+    memcpy(before, judge.fetched + line * PW_LINE_BYTES, sizeof before);
     invalidated(line, tainted);
+    memcpy(judge.fetched + line * PW_LINE_BYTES + first, before + first, n);
 }
 
 /*
  * IC by all touches every line, and KVM issues one at every switch of vCPUs: so lines find out when
  * they are looked at next. The epoch counts the issues and completions of such operations; a line
  * keeps the epoch up to which it knows. Nothing happened to a line in between, as no store takes the
- * fast path while the epochs differ; so its sources are now as they were then.
+ * fast path while the epochs differ; so its sources are now as they were then. A store has already
+ * changed RAM when it is seen: of the `n` bytes from `first` on that it writes, what was there when the
+ * operation completed is gone, and what the I-side was coherent with before stands for it.
  */
-void catch_up(uint64_t line)
+void catch_up_but(uint64_t line, unsigned first, unsigned n)
 {
     struct pw_line *l = &pw_lines[line];
     uint32_t behind = (uint8_t)(pw_epoch_bits - (l->flags & -LINE_EPOCH)) / LINE_EPOCH;
@@ -221,7 +226,7 @@ void catch_up(uint64_t line)
         return;
     }
     if ((int32_t)(judge.last_all_done - (judge.epoch - behind)) > 0) {
-        complete_all(line);
+        complete_all(line, first, n);
     }
     if (judge.all_in_flight && !(l->flags & LINE_PENDING)) {
         uint8_t sources[2];

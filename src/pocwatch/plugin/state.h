@@ -100,7 +100,11 @@ void see_done(uint64_t line, unsigned pe, unsigned kind);
 void taint(uint64_t line, unsigned cells, unsigned kinds);
 void taint_sources(uint64_t line);
 void invalidated(uint64_t line, const uint8_t tainted[2]);
-void catch_up(uint64_t line);
+void catch_up_but(uint64_t line, unsigned first, unsigned n);
+static inline void catch_up(uint64_t line)
+{
+    catch_up_but(line, 0, 0);
+}
 struct pw_window *open_window(uint64_t line, unsigned issuer);
 void written(uint64_t line, unsigned cells);
 
