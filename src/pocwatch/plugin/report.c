@@ -27,11 +27,13 @@ uint64_t pw_reports(void)
     return reports;
 }
 
-/* The maintenance that a rule took away or weakened, if the line has seen any since that write. */
+/* The maintenance that a rule took away or weakened, if the line has seen any since that write; a
+ * write that was lost needed it before. */
 static uint64_t lost_maintenance(const struct pw_finding *f)
 {
     for (unsigned i = f->n_history; i-- > 0;) {
-        if (f->history[i].flags & (PW_FLAG_DROPPED | PW_FLAG_WEAKENED)) {
+        bool since = f->history[i].seq > f->writer.seq || f->kind == PW_FINDING_LOST_WRITE;
+        if (since && f->history[i].flags & (PW_FLAG_DROPPED | PW_FLAG_WEAKENED)) {
             return f->history[i].pc;
         }
     }
