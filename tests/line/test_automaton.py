@@ -373,5 +373,5 @@ def test_lost_is_what_no_maintenance_mends(automaton: Automaton) -> None:
 
 
 def test_the_c_header_is_fresh() -> None:
-    path = Path(construction.__file__).parents[1] / "plugin" / "generated.h"
+    path = Path(__file__).parents[2] / "src" / "pocwatch" / "plugin" / "generated.h"
     assert path.read_text() == c_header(), "run: python -m pocwatch.sanitizer.cheader"
