@@ -65,20 +65,9 @@ def test_with_fwb_nothing_depends_on_it(watch: Watch) -> None:
     assert [f for f in report["findings"] if f["access"]["vm"]] == []
 
 
-def is_a_jump_label_being_switched(finding: dict[str, Any]) -> bool:
-    """A false report that is open, in some runs: docs/findings.md."""
-    instruction = int(finding["access"]["instruction"], 16)
-    nop_or_branch = instruction == 0xD503201F or instruction >> 26 == 0b000101
-    return (
-        nop_or_branch
-        and finding["kind"] == "stale-fetch"
-        and finding["writer"]["symbol"].startswith("copy_to_kernel_nofault")
-    )
-
-
 def test_a_guest_with_two_vcpus_is_clean(
     watch_command: Watch, guest_of_two: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     report = watch_command(guest_of_two)
     assert "guest CPUs: 2" in capfd.readouterr().out
-    assert [f for f in report["findings"] if not is_a_jump_label_being_switched(f)] == []
+    assert report["findings"] == []

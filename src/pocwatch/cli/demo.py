@@ -140,13 +140,17 @@ def _headline(same: Group) -> str:
     return text.verdict(same.first) + (f", and {more} more of this cause" if more else "")
 
 
+def _findings(findings: int, causes: int) -> str:
+    return f"{findings} findings of {causes} causes" if findings else "no findings"
+
+
 def _brief(report: Report, shown: int = 8) -> str:
     from pocwatch.report.groups import group
 
     groups = group(report.findings)
     suppressed = sum(s.count for s in report.suppressed)
     lines = [
-        f"{len(report.findings)} findings of {len(groups)} causes, {suppressed} suppressed",
+        f"{_findings(len(report.findings), len(groups))}, {suppressed} suppressed",
         f"{report.instructions:,} instructions",
         *(f"{op}: {count:,}" for op, count in report.maintenance.items()),
         *(f"rule {rule!r}: {count:,} times" for rule, count in report.dropped.items()),

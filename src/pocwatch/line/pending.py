@@ -3,7 +3,7 @@
 An operation that may or may not have taken effect leaves the cell in one of several automaton
 states, one per choice; events step each of them, and a read is stale if it is in any. This is the
 set of configurations of `model.Cell` written as a union of automaton states, hence exact; the tests
-hold the two together. The C side (`plugin/judge.c`) does the same, with the same normal form of
+hold the two together. The C side (`plugin/pending.c`) does the same, with the same normal form of
 queues.
 """
 

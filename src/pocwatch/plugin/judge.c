@@ -79,10 +79,10 @@ static bool open_run(const char *path, char *error, unsigned size)
     }
     size_t run_bytes = (size_t)st.st_size;
     judge.header = map(path, run_bytes, 1, error, size);
-    if (judge.header && (judge.header->version != PW_RUN_VERSION || judge.header->header_size != sizeof *judge.header ||
-                   judge.header->finding_size != sizeof(struct pw_finding) ||
-                   sizeof *judge.header + (uint64_t)judge.header->max_findings * sizeof(struct pw_finding) >
-                       run_bytes)) {
+    const struct pw_runheader *h = judge.header;
+    if (h && (h->version != PW_RUN_VERSION || h->header_size != sizeof *h ||
+              h->finding_size != sizeof(struct pw_finding) ||
+              sizeof *h + (uint64_t)h->max_findings * sizeof(struct pw_finding) > run_bytes)) {
         snprintf(error, size, "run file %s: not of this version", path);
         return false;
     }
