@@ -6,6 +6,7 @@ import ctypes
 from random import Random
 
 import pytest
+from decoder import decode
 
 from pocwatch.arch.ops import Op
 from pocwatch.arch.sysinsn import SYSTEM_INSTRUCTIONS, decode_system_instruction
@@ -21,19 +22,6 @@ CLASSES = {
     Op.IC_IALLU: IC_ALL,
     Op.IC_IALLUIS: IC_ALL,
 }
-
-
-class Insn(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_uint8)
-        for name in ("class_", "op", "rt", "sysreg", "el12", "all_pes", "full", "fgt")
-    )
-
-
-def decode(plugin: ctypes.CDLL, word: int) -> Insn:
-    out = Insn()
-    plugin.pw_decode(ctypes.c_uint32(word), ctypes.byref(out))
-    return out
 
 
 @pytest.mark.parametrize("instruction", SYSTEM_INSTRUCTIONS, ids=lambda i: i.spelling)
