@@ -30,6 +30,21 @@ static unsigned same_side(unsigned asked, unsigned op)
                : op;
 }
 
+/* Count an operation, and return what the rules make of it; `flags` and `rule` tell of it. */
+static unsigned ruled(unsigned asked, const struct pw_site *site, const struct pw_page *page,
+                      uint64_t va, unsigned *flags, int *rule)
+{
+    uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
+    uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
+    unsigned op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, rule));
+    judge.header->maintenance[asked]++;
+    if (*rule >= 0) {
+        judge.header->matched[*rule]++;
+        *flags |= op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
+    }
+    return op;
+}
+
 static bool by_set_way(unsigned op)
 {
     return op >= PW_OP_DC_CSW && op <= PW_OP_DC_ISW;
@@ -40,17 +55,10 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
 {
     struct pe *pe = &judge.pes[cpu->pe];
     enter();
-    uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
-    uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
     pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
-    judge.header->maintenance[op]++;
     int rule;
     unsigned asked = op;
-    op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, &rule));
-    if (rule >= 0) {
-        judge.header->matched[rule]++;
-        flags |= op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
-    }
+    op = ruled(asked, site, page, va, &flags, &rule);
     if (!page || by_set_way(op)) {
         if (op != PW_RULE_DROPPED && by_set_way(op)) {
             pe->set_way |= 1u << op;
@@ -59,7 +67,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         leave();
         return;
     }
-    uint64_t line = line_of(pa);
+    uint64_t line = line_of(page->pa | (va & 4095));
     catch_up(line);
     struct pw_pending *p = pending_of(line);
     bool dropped = op == PW_RULE_DROPPED;
@@ -142,17 +150,10 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
            uint64_t va, unsigned op, bool all_pes)
 {
     enter();
-    uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
-    uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
     pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
     unsigned flags = 0, asked = op;
     int rule;
-    judge.header->maintenance[op]++;
-    op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, &rule));
-    if (rule >= 0) {
-        judge.header->matched[rule]++;
-        flags = op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
-    }
+    op = ruled(asked, site, page, va, &flags, &rule);
     if (!page || op == PW_OP_IC_IALLU || op == PW_OP_IC_IALLUIS) {
         bool everywhere = op == asked ? all_pes : op == PW_OP_IC_IALLUIS;
         if (op != PW_RULE_DROPPED && (everywhere || judge.header->n_pes <= 1)) {
@@ -161,7 +162,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         leave();
         return;
     }
-    uint64_t line = line_of(pa);
+    uint64_t line = line_of(page->pa | (va & 4095));
     struct pw_line *l = &pw_lines[line];
     touch(line);
     catch_up(line);
