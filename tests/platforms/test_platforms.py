@@ -11,6 +11,7 @@ from pocwatch.platforms import Level, PlatformError
 
 # Design, "Named platforms": levels, PEs where it says, and what reaches which level.
 SHIPPED = {
+    "cortex-a53": (["L1D", "L2"], 4),
     "cortex-a57": (["L1D", "L2"], 4),
     "cortex-a57-up": (["L1D", "L2"], 1),
     "xgene-l3": (["L1D", "L2", "L3"], 8),
@@ -19,7 +20,10 @@ SHIPPED = {
     "neoverse-dic": (["L1D", "L2", "L3"], 4),
     "fwb": (["L1D", "L2", "L3"], 8),
     "transparent-l3": (["L1D", "L2"], None),
+    # Not of the design: a VIPT instruction cache (fact A23), and FWB together with DIC (B1.19).
+    "fwb-dic": (["L1D", "L2", "L3"], 4),
 }
+DIC = ("neoverse-dic", "fwb-dic")
 
 
 def test_all_are_shipped() -> None:
@@ -37,9 +41,10 @@ def test_shipped(name: str) -> None:
     assert platform.source
     assert platform.dminline_bytes == 64
     assert platform.levels[platform.first_unified].name == "L2"
-    assert platform.idc is platform.dic is (name == "neoverse-dic")
-    assert platform.stage2_forces_wb is (name == "fwb")
-    assert platform.pou == (0 if name == "neoverse-dic" else 1)
+    assert platform.idc is platform.dic is (name in DIC)
+    assert platform.stage2_forces_wb is name.startswith("fwb")
+    assert platform.icache.value == ("vipt" if name == "cortex-a53" else "pipt")
+    assert platform.pou == (0 if name in DIC else 1)
 
 
 def test_what_reaches_which_level() -> None:
@@ -98,6 +103,7 @@ def test_the_point_of_unification_may_be_memory() -> None:
 LEVEL = '[[levels]]\nname = "L2"\n'
 HEAD = 'pes = 1\nfirst_unified = "L2"\n'
 BAD = [
+    ("no such I-cache", 'icache = "vivt"\n' + HEAD + LEVEL, "'vivt': accepted are pipt, vipt"),
     ("not TOML", "pes = = 1", "not TOML"),
     ("no pes", 'first_unified = "L2"\n' + LEVEL, "pes is missing"),
     ("no levels", HEAD, "levels is missing"),

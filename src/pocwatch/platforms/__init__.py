@@ -6,6 +6,7 @@ maintenance reaches, and what CTR_EL0 promises (IDC, DIC). Facts A6, A14, A15, C
 
 from __future__ import annotations
 
+import enum
 import tomllib
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -13,6 +14,20 @@ from pathlib import Path
 from typing import Any
 
 MAX_LEVELS = 4
+
+
+class ICache(enum.Enum):
+    """Which entries of an instruction cache maintenance by VA finds. Facts A23, B1.11, C14."""
+
+    PIPT = "pipt"  # by physical address: all aliases
+    VIPT = "vipt"  # those of the VA's index: aliases at other VAs may stay
+    VPIPT = "vpipt"  # PIPT, tagged with the VMID: those of the current VMID
+    AIVIVT = "aivivt"  # virtual, tagged with ASID and VMID: those of the current context and VA
+
+    @property
+    def vmid_tagged(self) -> bool:
+        """Whether a VM never hits what was fetched under another VMID."""
+        return self in (ICache.VPIPT, ICache.AIVIVT)
 
 
 class PlatformError(ValueError):
@@ -42,6 +57,7 @@ class Platform:
     dic: bool = False
     dminline_bytes: int = 64
     stage2_forces_wb: bool = False
+    icache: ICache = ICache.PIPT
     source: str = ""
 
     @property
@@ -89,6 +105,7 @@ _KEYS: dict[str, type] = {
     "dic": bool,
     "dminline_bytes": int,
     "stage2_forces_wb": bool,
+    "icache": str,
     "source": str,
     "levels": list,
 }
@@ -149,6 +166,11 @@ def parse(text: str, name: str) -> Platform:
         raise PlatformError(
             f"{where}: dminline_bytes is {table['dminline_bytes']}: accepted are 16, 32, 64, 128, 256"
         )
+    kinds = [kind.value for kind in ICache]
+    if table.get("icache", "pipt") not in kinds:
+        raise PlatformError(
+            f"{where}: icache is {table['icache']!r}: accepted are {', '.join(kinds)}"
+        )
     return Platform(
         name=name,
         description=table.get("description", ""),
@@ -159,6 +181,7 @@ def parse(text: str, name: str) -> Platform:
         dic=table.get("dic", False),
         dminline_bytes=table.get("dminline_bytes", 64),
         stage2_forces_wb=table.get("stage2_forces_wb", False),
+        icache=ICache(table.get("icache", "pipt")),
         source=table.get("source", ""),
     )
 
