@@ -24,7 +24,7 @@ lint: setup
 	.venv/bin/mypy
 
 bench: setup
-	.venv/bin/python benchmarks/run.py
+	.venv/bin/python bench/run.py
 
 clean:
 	rm -rf .venv build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,7 +12,7 @@ from commands import Timing
 
 from pocwatch.demo.machine import HOST_MEMORY_MIB
 
-_START = "<!-- measured: begin (benchmarks/run.py --update-docs) -->"
+_START = "<!-- measured: begin (bench/run.py --update-docs) -->"
 _END = "<!-- measured: end -->"
 _MIB = 2**20
 
