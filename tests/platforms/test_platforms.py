@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pocwatch import platforms
 from pocwatch.platforms import Level, PlatformError
+from pocwatch.platforms.geometry import DEFAULT_L1
 
 # Design, "Named platforms": levels, PEs where it says, and what reaches which level.
 SHIPPED = {
@@ -87,11 +89,11 @@ def test_of_the_user(tmp_path: Path) -> None:
     path.write_text(GOOD)
     platform = platforms.load(str(path))
     assert (platform.name, platform.description, platform.pes) == ("mine", "mine", 2)
-    assert platform.levels == (
+    assert [replace(level, geometry=DEFAULT_L1) for level in platform.levels] == [
         Level("L1D", True, True),
         Level("L2", True, False),
         Level("L3", False, False, True),
-    )
+    ]
     assert (platform.first_unified, platform.pou, platform.dminline_bytes) == (1, 0, 128)
 
 
@@ -109,7 +111,7 @@ BAD = [
     ("no levels", HEAD, "levels is missing"),
     ("no first_unified", "pes = 1\n" + LEVEL, "first_unified is missing"),
     ("unknown key", HEAD + "speed = 3\n" + LEVEL, "'speed': accepted are description, pes"),
-    ("unknown level key", HEAD + LEVEL + "ways = 4\n", "'ways': accepted are name, by_va"),
+    ("unknown level key", HEAD + LEVEL + "speed = 4\n", "'speed': accepted are name, by_va"),
     ("pes of the wrong type", 'pes = "four"\nfirst_unified = "L2"\n' + LEVEL, "pes is 'four'"),
     ("pes a boolean", 'pes = true\nfirst_unified = "L2"\n' + LEVEL, "pes is True"),
     ("no PE", 'pes = 0\nfirst_unified = "L2"\n' + LEVEL, "pes is 0: accepted are 1 to 64"),

@@ -1,7 +1,8 @@
 """Named cache hierarchies: TOML files of the package, or the user's own, as validated records.
 
 A platform says which caches lie between a PE and the Point of Coherency, which of them each kind of
-maintenance reaches, and what CTR_EL0 promises (IDC, DIC). Facts A6, A14, A15, C1, C2, C14.
+maintenance reaches, and what CTR_EL0 promises (IDC, DIC). Facts A6, A14, A15, C1, C2, C14. How large
+the caches are (geometry.py) only matters to what maintenance costs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from pocwatch.platforms import geometry as geometries
+from pocwatch.platforms.errors import PlatformError as PlatformError
+from pocwatch.platforms.geometry import Geometry
 
 MAX_LEVELS = 4
 
@@ -30,18 +35,15 @@ class ICache(enum.Enum):
         return self in (ICache.VPIPT, ICache.AIVIVT)
 
 
-class PlatformError(ValueError):
-    """A platform that does not exist or does not make sense; the message is for the user."""
-
-
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One data-side cache: what can reach it."""
+    """One data-side cache: what can reach it, and its shape."""
 
     name: str
     by_va: bool
     set_way: bool
     outer: bool = False  # has a controller of its own: `outer clean|inv|flush` reaches it
+    geometry: Geometry = geometries.DEFAULT_L1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Platform:
     dminline_bytes: int = 64
     stage2_forces_wb: bool = False
     icache: ICache = ICache.PIPT
+    l1i: Geometry = geometries.DEFAULT_L1
     source: str = ""
 
     @property
@@ -106,10 +109,18 @@ _KEYS: dict[str, type] = {
     "dminline_bytes": int,
     "stage2_forces_wb": bool,
     "icache": str,
+    "l1i": dict,
     "source": str,
     "levels": list,
 }
-_LEVEL_KEYS: dict[str, type] = {"name": str, "by_va": bool, "set_way": bool, "outer": bool}
+_LEVEL_KEYS: dict[str, type] = {
+    "name": str,
+    "by_va": bool,
+    "set_way": bool,
+    "outer": bool,
+    **geometries.LEVEL_KEYS,
+}
+_TOML_TYPES = {dict: "table", list: "array", str: "string", bool: "boolean", int: "integer"}
 
 
 def _checked(table: dict[str, Any], keys: dict[str, type], where: str) -> None:
@@ -118,8 +129,36 @@ def _checked(table: dict[str, Any], keys: dict[str, type], where: str) -> None:
             raise PlatformError(f"{where}: unknown key {key!r}: accepted are {', '.join(keys)}")
         if type(value) is not keys[key]:
             raise PlatformError(
-                f"{where}: {key} is {value!r}: it takes a TOML {keys[key].__name__}"
+                f"{where}: {key} is {value!r}: it takes a TOML {_TOML_TYPES[keys[key]]}"
             )
+
+
+def _levels(tables: list[Any], line_bytes: int, where: str) -> list[Level]:
+    if not 1 <= len(tables) <= MAX_LEVELS:
+        raise PlatformError(f"{where}: {len(tables)} levels: accepted are 1 to {MAX_LEVELS}")
+    levels: list[Level] = []
+    for index, entry in enumerate(tables):
+        if not isinstance(entry, dict):
+            raise PlatformError(f"{where}: levels must be tables ([[levels]])")
+        _checked(entry, _LEVEL_KEYS, f"{where}, levels")
+        if "name" not in entry:
+            raise PlatformError(f"{where}: a level has no name")
+        levels.append(
+            Level(
+                entry["name"],
+                entry.get("by_va", True),
+                entry.get("set_way", True),
+                entry.get("outer", False),
+                geometries.geometry(
+                    entry,
+                    geometries.default_level(index, len(tables)),
+                    line_bytes,
+                    f"{where}, {entry['name']}",
+                ),
+            )
+        )
+    geometries.check_nesting([(level.name, level.geometry) for level in levels], where)
+    return levels
 
 
 def parse(text: str, name: str) -> Platform:
@@ -135,25 +174,12 @@ def parse(text: str, name: str) -> Platform:
             raise PlatformError(f"{where}: {key} is missing")
     if not 1 <= table["pes"] <= 64:
         raise PlatformError(f"{where}: pes is {table['pes']}: accepted are 1 to 64")
-    levels: list[Level] = []
-    if not 1 <= len(table["levels"]) <= MAX_LEVELS:
+    line_bytes = table.get("dminline_bytes", 64)
+    if line_bytes not in (16, 32, 64, 128, 256):
         raise PlatformError(
-            f"{where}: {len(table['levels'])} levels: accepted are 1 to {MAX_LEVELS}"
+            f"{where}: dminline_bytes is {line_bytes}: accepted are 16, 32, 64, 128, 256"
         )
-    for entry in table["levels"]:
-        if not isinstance(entry, dict):
-            raise PlatformError(f"{where}: levels must be tables ([[levels]])")
-        _checked(entry, _LEVEL_KEYS, f"{where}, levels")
-        if "name" not in entry:
-            raise PlatformError(f"{where}: a level has no name")
-        levels.append(
-            Level(
-                entry["name"],
-                entry.get("by_va", True),
-                entry.get("set_way", True),
-                entry.get("outer", False),
-            )
-        )
+    levels = _levels(table["levels"], line_bytes, where)
     unified = [i for i, level in enumerate(levels) if level.name == table["first_unified"]]
     if table["first_unified"] == "memory":
         unified = [len(levels)]
@@ -162,15 +188,13 @@ def parse(text: str, name: str) -> Platform:
             f"{where}: first_unified is {table['first_unified']!r}: accepted is the name of one "
             f"level ({', '.join(level.name for level in levels)}) or 'memory'"
         )
-    if table.get("dminline_bytes", 64) not in (16, 32, 64, 128, 256):
-        raise PlatformError(
-            f"{where}: dminline_bytes is {table['dminline_bytes']}: accepted are 16, 32, 64, 128, 256"
-        )
     kinds = [kind.value for kind in ICache]
     if table.get("icache", "pipt") not in kinds:
         raise PlatformError(
             f"{where}: icache is {table['icache']!r}: accepted are {', '.join(kinds)}"
         )
+    l1i = table.get("l1i", {})
+    _checked(l1i, geometries.KEYS, f"{where}, l1i")
     return Platform(
         name=name,
         description=table.get("description", ""),
@@ -179,9 +203,10 @@ def parse(text: str, name: str) -> Platform:
         first_unified=unified[0],
         idc=table.get("idc", False),
         dic=table.get("dic", False),
-        dminline_bytes=table.get("dminline_bytes", 64),
+        dminline_bytes=line_bytes,
         stage2_forces_wb=table.get("stage2_forces_wb", False),
         icache=ICache(table.get("icache", "pipt")),
+        l1i=geometries.geometry(l1i, geometries.DEFAULT_L1, line_bytes, f"{where}, l1i"),
         source=table.get("source", ""),
     )
 
