@@ -16,6 +16,8 @@ import click
 from pocwatch import platforms
 from pocwatch.arch.ops import DATA_MAINTENANCE, INSTRUCTION_MAINTENANCE
 from pocwatch.cli.main import cli
+from pocwatch.cost import model as costs
+from pocwatch.cost import published
 from pocwatch.line import emit
 from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
@@ -80,6 +82,31 @@ def automaton() -> str:
     return emit.markdown(automaton_of(platforms.load(DRAWN))).split("\n", 2)[2]
 
 
+def cost_sets() -> str:
+    """Return what each shipped cost set is."""
+    sets = map(costs.load, costs.names())
+    return _table(["cost set", "description"], ([f"`{s.name}`", s.description] for s in sets))
+
+
+def shipped_costs() -> str:
+    """Return every cost of the default set, and those of other sets that are not the same."""
+    default = costs.load()
+    others = [costs.load(name) for name in costs.names() if name != default.name]
+    rows = [
+        [f"`{name}`", f"`{cost_set.name}`", str(cost.estimate), cost.source]
+        for name in costs.COSTS
+        for cost_set in (default, *others)
+        if (cost := cost_set.costs[name]).estimate != default[name] or cost_set is default
+    ]
+    return _table(["cost", "set", "typical (low to high)", "source"], iter(rows))
+
+
+def published_figures() -> str:
+    """Return published figures against the cost sets."""
+    head = ["fact", "figure", "role", "published", "model", "error", "remark"]
+    return _table(head, iter(published.table()))
+
+
 def _command(name: str) -> click.Command:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
@@ -136,6 +163,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "automaton": automaton,
     "commands": commands,
     "operations": operations,
+    "cost sets": cost_sets,
+    "costs": shipped_costs,
+    "published figures": published_figures,
     **{
         f"options of {name}": lambda name=name: options(name)  # type: ignore[misc]
         for name in cli.list_commands(click.Context(cli))

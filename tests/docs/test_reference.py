@@ -13,6 +13,7 @@ from pages import ROOT
 from pocwatch import platforms
 from pocwatch.arch.ops import BY_SPELLING
 from pocwatch.cli.main import cli
+from pocwatch.cost import model
 from pocwatch.report import json
 from pocwatch.sanitizer import errors, suppressions
 
@@ -82,6 +83,18 @@ def test_platform_keys_are_the_accepted_ones() -> None:
     top = accepted_keys("bogus = 1")
     of_level = accepted_keys('pes = 1\nfirst_unified = "L1"\n[[levels]]\nbogus = 1')
     assert said == (top - {"levels"}) | of_level
+
+
+def test_cost_keys_are_the_accepted_ones() -> None:
+    accepted = []
+    first = next(iter(model.COSTS))
+    for text in ("bogus = 1", f"[{first}]\nbogus = 1"):
+        with pytest.raises(model.CostError, match="unknown key") as caught:
+            model.parse(text, "x")
+        accepted.append(set(str(caught.value).rsplit("accepted are ", 1)[1].split(", ")))
+    top, of_cost = accepted
+    said = first_column(section("Cost sets").split("| key | meaning |", 1)[1])
+    assert said == (top - set(model.COSTS)) | of_cost
 
 
 def test_every_word_of_line_is_named() -> None:

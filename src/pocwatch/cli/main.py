@@ -16,6 +16,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Boot Linux as a KVM host and guest, with and without KVM's cache clean."),
     "line": ("line", "Say which reads of one cache line may be stale."),
     "automaton": ("automaton", "Show the line automaton of a platform."),
+    "calibrate": ("calibrate", "Measure what cache maintenance costs on this Arm64 machine."),
 }
 
 
