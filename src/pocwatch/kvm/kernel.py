@@ -1,0 +1,393 @@
+"""The hypervisor's work on behalf of a vCPU or of the host, in pieces that others may run between.
+
+Faults, notifiers and traps are lists of these pieces; whoever has work left holds KVM's mmu_lock. What
+the pieces do is the same under every policy: only the maintenance between them differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pocwatch.arch.ops import INSTRUCTION_MAINTENANCE, Kind, Op
+from pocwatch.kvm import lines
+from pocwatch.kvm.guest import Sctlr
+from pocwatch.kvm.policy import Access, AtEl2, Occasion, Operation
+from pocwatch.kvm.state import NOBODY, NOT_RESIDENT, Action, State
+from pocwatch.line.word import Step
+
+if TYPE_CHECKING:
+    from pocwatch.kvm.system import System
+
+Outcome = tuple[Action, State]
+
+
+@dataclass(frozen=True, slots=True)
+class Maintain:
+    """One operation of a policy's hook; by VA: on the page behind the VM's memslot."""
+
+    operation: Operation
+    vm: int
+    hook: str
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        pe = system.pe(state, agent)
+        at_el2 = isinstance(self.operation, AtEl2)
+        op = self.operation.op if isinstance(self.operation, AtEl2) else self.operation
+        event = op.spelling + (" at EL2" if at_el2 else "")
+        why = f"{system.policy.name}: {self.hook}"
+        if op in INSTRUCTION_MAINTENANCE and not system.host_reaches_icache(op, at_el2=at_el2):
+            why += f"; the guest's entries in a {system.icache.name} I-cache stay"
+            yield Action(system.names[agent], event, why), state
+            return
+        if op in system.BY_VA:
+            page = state.slots[self.vm].page
+            if page == NOT_RESIDENT:
+                yield Action(system.names[agent], f"{event}: no page there", why), state
+                return
+            yield system.act(state, agent, event, why, page, Step(op, pe))
+        else:
+            yield system.act_on_all(state, agent, event, why, Step(op, pe))
+
+
+@dataclass(frozen=True, slots=True)
+class Allocate:
+    """The host kernel allocates a page for the guest and zeroes it through its linear map."""
+
+    vm: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        page = system.free_page(state)
+        slot = state.slots[self.vm]._replace(page=page)
+        state = system.with_slot(state, self.vm, slot)
+        step = lines.store(system.pe(state, agent), Kind.WB)
+        action, state = system.act(
+            state, agent, "zeroes a new page", "through the cacheable linear map", page, step
+        )
+        scrubbed = tuple(n == page or old for n, old in enumerate(state.scrubbed))
+        yield action, state._replace(scrubbed=scrubbed)
+
+
+@dataclass(frozen=True, slots=True)
+class SwapIn:
+    """The host kernel reads a page back from the swap device: coherent DMA, or a copy by a PE."""
+
+    vm: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        page = system.free_page(state)
+        slot = state.slots[self.vm]._replace(page=page, swapped=False)
+        state = system.with_slot(state, self.vm, slot)
+        by_pe = lines.store(system.pe(state, agent), Kind.WB)
+        by_dma = Step(Op.DMA_WR, 0, device=True, coherent=True)
+        yield system.act(state, agent, "swaps the page in", "copied by a PE", page, by_pe)
+        yield system.act(state, agent, "swaps the page in", "by coherent DMA", page, by_dma)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakSharing:
+    """The host copies a shared page for a writer: the guest's write, or one on its behalf."""
+
+    vm: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        slot = state.slots[self.vm]
+        pe = system.pe(state, agent)
+        action, after = system.judge(
+            state,
+            agent,
+            "copies the shared page: reads the old one",
+            "through the linear map",
+            slot.page,
+            lines.load(pe, Kind.WB),
+        )
+        if after.broken is None:
+            new = system.free_page(state)
+            after = system.with_slot(
+                after, self.vm, slot._replace(page=new, shared=False, mapped=False)
+            )
+            written = lines.store(pe, Kind.WB)
+            _, after = system.act(after, agent, "", "", new, written)
+            action = action._replace(
+                event="copies the shared page to a new one", steps=(*action.steps, (new, written))
+            )
+        yield action, after
+
+
+@dataclass(frozen=True, slots=True)
+class Unmap:
+    """The stage 2 entry is cleared, the TLBs invalidated and waited for.
+
+    When the TLBI is complete, so are all accesses made through the entry.
+    Arm ARM DDI 0487, "TLB maintenance instructions", completion.
+    """
+
+    vm: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        slot = state.slots[self.vm]
+        state = system.with_executable(state, slot.page, False)
+        slot = slot._replace(mapped=False, writable=False, executable=False)
+        pe = system.pe(state, agent)
+        done = [Step(Op.DSB, pe), *(Step(Op.DMB, p) for p in system.vm_pes(state, self.vm) if p != pe)]
+        action, state = system.act_on_all(
+            state, agent, "clears the stage 2 entry; tlbi; dsb", "", *done
+        )
+        yield action, system.with_slot(state, self.vm, slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The stage 2 entry is written: from now on the guest reaches the page."""
+
+    vm: int
+    writable: bool
+    executable: bool
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        slot = state.slots[self.vm]
+        if (
+            self.executable
+            and not slot.fetched
+            and system.icache.vmid_tagged
+        ):
+            numbers = tuple(
+                system.lines.without_fetched(n) if p == slot.page else n
+                for p, n in enumerate(state.lines)
+            )
+            state = state._replace(lines=numbers)
+        state = system.with_executable(state, slot.page, self.executable)
+        slot = slot._replace(
+            mapped=True,
+            writable=self.writable,
+            executable=self.executable,
+            fetched=slot.fetched or self.executable,
+        )
+        rights = "r" + "w" * self.writable + "x" * self.executable
+        yield (
+            Action(system.names[agent], f"writes the stage 2 entry ({rights})"),
+            system.with_slot(state, self.vm, slot),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOut:
+    """The host kernel writes an unmapped page to the swap device, through the caches."""
+
+    vm: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        slot = state.slots[self.vm]
+        pe = system.pe(state, agent)
+        action, state = system.judge(
+            state,
+            agent,
+            "swaps the page out: reads it",
+            "through the caches, as the linear map and coherent DMA do",
+            slot.page,
+            lines.load(pe, Kind.WB),
+        )
+        if state.broken is None:
+            gone = slot._replace(page=NOT_RESIDENT, swapped=True)
+            state = system.with_slot(state, self.vm, gone)
+        yield action, state
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """KSM replaces the guest's page by another process's page of the same content, shared."""
+
+    vm: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        slot = state.slots[self.vm]
+        pe = system.pe(state, agent)
+        action, state = system.judge(
+            state,
+            agent,
+            "compares the page with another process's: reads it",
+            "KSM, through the linear map",
+            slot.page,
+            lines.load(pe, Kind.WB),
+        )
+        if state.broken is None:
+            other = system.free_page(state)
+            state = system.with_slot(state, self.vm, slot._replace(page=other, shared=True))
+            written = lines.store(pe, Kind.WB)
+            _, state = system.act(state, agent, "", "", other, written)
+            action = action._replace(
+                event="merges the page with another process's of the same content",
+                steps=(*action.steps, (other, written)),
+            )
+        yield action, state
+
+
+@dataclass(frozen=True, slots=True)
+class SetSctlr:
+    """A trapped write of SCTLR_EL1 takes effect; HCR_EL2.{DC, TVM} follow it."""
+
+    vcpu: int
+    sctlr: Sctlr
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        vcpu = state.vcpus[self.vcpu]
+        changed = vcpu._replace(
+            sctlr=self.sctlr,
+            dc=vcpu.dc and not self.sctlr.m,
+            tvm=not self.sctlr.caches_on if vcpu.tvm else vcpu.tvm,
+        )
+        notes = [
+            text
+            for text, differs in (
+                ("HCR_EL2.DC cleared", vcpu.dc and not changed.dc),
+                ("HCR_EL2.TVM cleared", vcpu.tvm and not changed.tvm),
+            )
+            if differs
+        ]
+        state = system.with_vcpu(state, self.vcpu, changed)
+        yield (
+            Action(system.names[agent], f"sets SCTLR_EL1 {self.sctlr}", "; ".join(notes)),
+            system.warmed(state, self.vcpu),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrapMmu:
+    """HCR_EL2.TVM is set: from now on the guest's switching of its caches is seen."""
+
+    vcpu: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        vcpu = state.vcpus[self.vcpu]._replace(tvm=True)
+        yield (
+            Action(system.names[agent], "sets HCR_EL2.TVM"),
+            system.with_vcpu(state, self.vcpu, vcpu),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """The vCPU goes back to the guest: an exception return, which synchronises the context."""
+
+    vcpu: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        pe = state.vcpus[self.vcpu].pe
+        yield system.act_on_all(
+            state, agent, "enters the guest", "an exception return", Step(Op.ISB, pe)
+        )
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A vCPU comes to its PE; the context switch there contains a DSB (Linux __switch_to())."""
+
+    vcpu: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        pe = state.vcpus[self.vcpu].pe
+        loaded = (*state.loaded[:pe], self.vcpu, *state.loaded[pe + 1 :])
+        yield system.act_on_all(
+            state._replace(loaded=loaded),
+            agent,
+            f"is loaded on P{pe}",
+            "a context switch contains a dsb",
+            Step(Op.DSB, pe),
+        )
+
+
+Work = (
+    Maintain
+    | Allocate
+    | SwapIn
+    | BreakSharing
+    | Unmap
+    | Publish
+    | SwapOut
+    | Merge
+    | SetSctlr
+    | TrapMmu
+    | Load
+    | Enter
+)
+
+
+def load(system: System, state: State, vcpu: int) -> tuple[Work, ...]:
+    """Return what it takes to have a vCPU on its PE: nothing if it ran there last."""
+    vm = system.vm_of(vcpu)
+    last = state.loaded[state.vcpus[vcpu].pe]
+    if last == vcpu:
+        return ()
+    if last == NOBODY or system.vm_of(last) != vm:
+        return (Load(vcpu),)
+    return (Load(vcpu), *hook(system, "at_vcpu_load", vm, Occasion(system.platform)))
+
+
+def hook(system: System, name: str, vm: int, occasion: Occasion) -> tuple[Work, ...]:
+    """Return what the policy's hook does, as work."""
+    return tuple(Maintain(op, vm, name) for op in system.policy.operations(name, occasion))
+
+
+def fault(system: System, state: State, vm: int, vcpu: int, access: Access) -> tuple[Work, ...]:
+    """Return what KVM does about a guest access that stage 2 does not allow: user_mem_abort."""
+    slot = state.slots[vm]
+    fetching = access is Access.FETCH
+    occasion = Occasion(
+        system.platform, access, state.vcpus[vcpu].sctlr.caches_on
+    )
+    work: list[Work] = []
+    if slot.page == NOT_RESIDENT:
+        work += bring_in(system, slot.swapped, vm, occasion)
+    if access is Access.WRITE and slot.shared:
+        # The notifiers ran meanwhile, so KVM lets the guest try again (mmu_notifier_retry()).
+        return (*work, *break_sharing(system, slot.mapped, vm, occasion), Enter(vcpu))
+    if slot.mapped:
+        executable, writable = slot.executable or fetching, slot.writable or access is Access.WRITE
+        occasion = occasion._replace(executable=executable)
+        work += hook(system, "at_permission_fault", vm, occasion)
+    else:
+        at_once = not system.choices.executable_on_fetch
+        executable, writable = fetching or at_once, access is Access.WRITE or not slot.shared
+        occasion = occasion._replace(executable=executable)
+        work += hook(system, "at_prefetch_fault" if fetching else "at_data_fault", vm, occasion)
+        work += hook(system, "at_map", vm, occasion)
+    return (*work, Publish(vm, writable, executable), Enter(vcpu))
+
+
+def bring_in(system: System, swapped: bool, vm: int, occasion: Occasion) -> list[Work]:
+    """Return how a page comes to be behind the memslot."""
+    if swapped:
+        return [SwapIn(vm)]
+    return [Allocate(vm), *hook(system, "at_allocation", vm, occasion)]
+
+
+def change_pte(system: System, vm: int, occasion: Occasion) -> list[Work]:
+    """Return how the MMU notifier maps another page, read-only, in place of one: kvm_set_spte_hva."""
+    executable = not system.choices.executable_on_fetch
+    occasion = occasion._replace(access=None, executable=executable)
+    return [
+        *hook(system, "at_change_pte", vm, occasion),
+        *hook(system, "at_map", vm, occasion),
+        Publish(vm, False, executable),
+    ]
+
+
+def break_sharing(
+    system: System, mapped: bool, vm: int, occasion: Occasion
+) -> list[Work]:
+    """Return how a shared page is copied for a write (wp_page_copy with its notifiers)."""
+    if not mapped:
+        return [BreakSharing(vm)]
+    return [
+        *unmap(system, vm, occasion),
+        BreakSharing(vm),
+        *change_pte(system, vm, occasion),
+    ]
+
+
+def unmap(system: System, vm: int, occasion: Occasion) -> list[Work]:
+    """Return how an entry goes: cleared, TLBs invalidated, then the policy's maintenance."""
+    return [Unmap(vm), *hook(system, "at_unmap", vm, occasion)]

@@ -1,0 +1,243 @@
+"""The modelled system: a scenario's agents over one policy and one platform, as a model to check.
+
+Every agent goes through its script; the host's work on behalf of one is interleaved with the others;
+the caches do what they may (`lines`). A run ends with the first read that may be stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from pocwatch.arch.ops import DATA_MAINTENANCE, By, Op
+from pocwatch.check.claims import Claim, always, sometimes, sometimes_step
+from pocwatch.kvm.guest import Stage2
+from pocwatch.kvm.kernel import Work
+from pocwatch.kvm.lines import REST, InstructionSide, Lines
+from pocwatch.kvm.policy import Policy
+from pocwatch.kvm.scenario import Agent, Role, Scenario
+from pocwatch.kvm.script import compiled
+from pocwatch.kvm.state import NOBODY, NOT_RESIDENT, Action, Slot, State, Thread, Vcpu, Verdict
+from pocwatch.line.word import Step
+from pocwatch.platforms import ICache, Platform
+
+PAGES = 2
+MAX_PES = 2
+MMIO_PAGE = PAGES  # the line of the VGIC CPU interface's registers comes after those of RAM
+
+NO_LEAK = "no read gets another tenant's data"
+NO_STALE_READ = "no read is stale"
+READS = "a read is judged"
+
+
+class System:
+    """The model: see `check.model.Model`. States are `state.State`, actions `state.Action`."""
+
+    MMIO_PAGE = MMIO_PAGE
+    BY_VA = frozenset(
+        {*(op for op, m in DATA_MAINTENANCE.items() if m.by is By.VA), Op.IC_IVAU}
+    )
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        policy: Policy,
+        platform: Platform,
+        forced: Stage2 = Stage2.FORCED,
+    ) -> None:
+        """Join the parts. `forced`: what a forcing stage 2 entry does to fetches (facts B1.14)."""
+        self.scenario = scenario
+        self.policy = policy
+        # FEAT_S2FWB comes with CTR_EL0.IDC, or LoUIS = LoUU = 0: docs/decisions/0007.
+        self.platform = replace(platform, idc=True) if platform.stage2_forces_wb else platform
+        self.choices = policy.on(platform)
+        self.icache: ICache = platform.icache
+        self.stage2 = forced if self.choices.forces_wb else Stage2.NORMAL
+        self.pes = min(platform.pes, MAX_PES)
+        self.agents: Sequence[Agent] = scenario.agents
+        self.names = tuple(agent.name for agent in self.agents)
+        self.programs = tuple(compiled(agent.script) for agent in self.agents)
+        fetches = InstructionSide.FOLLOWED if scenario.fetches else InstructionSide.LEFT_OUT
+        self.lines = Lines(self.platform, self.pes, fetches)
+
+    # --- What is claimed -------------------------------------------------------------------------
+
+    @property
+    def claims(self) -> Sequence[Claim[State, Action]]:
+        """No stale read; and, so that this means something, every agent gets through its script."""
+        ends = [
+            sometimes(f"{name} gets through its script", self._at_end(n))
+            for n, name in enumerate(self.names)
+        ]
+        return (
+            always(NO_LEAK, lambda state: state.broken is not Verdict.LEAK),
+            always(NO_STALE_READ, lambda state: state.broken is not Verdict.UNSAFE),
+            sometimes_step(READS, lambda before, action, after: action.read is not None),
+            *ends,
+        )
+
+    def _at_end(self, agent: int) -> Callable[[State], bool]:
+        ends = self.programs[agent].ends
+
+        def at_end(state: State) -> bool:
+            thread = state.threads[agent]
+            return thread.at in ends and not thread.work
+
+        return at_end
+
+    # --- Where it starts and goes ----------------------------------------------------------------
+
+    def initial(self) -> Iterator[State]:
+        """Yield the start: nothing is allocated, no vCPU has run."""
+        pages = PAGES + 1
+        dc = self.choices.default_cacheable
+        tvm = dc or self.choices.traps_mmu
+        yield State(
+            lines=(REST,) * pages,
+            scrubbed=(False,) * pages,
+            slots=tuple(
+                Slot(exists=vm not in self.scenario.late_slots) for vm in range(self.scenario.vms)
+            ),
+            vcpus=tuple(
+                Vcpu(pe=pe % self.pes, dc=dc, tvm=tvm) for pe in self.scenario.vcpu_pes
+            ),
+            loaded=(NOBODY,) * self.pes,
+            threads=(Thread(0),) * len(self.agents),
+        )
+
+    def actions(self, state: State) -> Iterator[tuple[Action, State]]:
+        """Yield every step of every agent. Whoever has work left holds the mmu_lock."""
+        if state.broken is not None:
+            return
+        for agent, thread in enumerate(state.threads):
+            if thread.work:
+                yield from self._continue(state, agent, thread)
+            else:
+                for statement, after in self.programs[agent].edges[thread.at]:
+                    for action, later, done in statement.moves(self, state, agent):
+                        if done:
+                            moved = later.threads[agent]._replace(at=after)
+                            later = self._with_thread(later, agent, moved)
+                        yield action, later
+
+    def _continue(
+        self, state: State, agent: int, thread: Thread
+    ) -> Iterator[tuple[Action, State]]:
+        work: Work = thread.work[0]  # type: ignore[assignment]
+        rest = self._with_thread(state, agent, thread._replace(work=thread.work[1:]))
+        yield from work.run(self, rest, agent)
+
+    def is_locked(self, state: State) -> bool:
+        """Return whether somebody holds the mmu_lock."""
+        return any(thread.work for thread in state.threads)
+
+    def with_work(self, state: State, agent: int, work: Sequence[Work]) -> State:
+        """Return the state in which the kernel has this to do for the agent."""
+        return self._with_thread(state, agent, state.threads[agent]._replace(work=tuple(work)))
+
+    @staticmethod
+    def _with_thread(state: State, agent: int, thread: Thread) -> State:
+        threads = state.threads
+        return state._replace(threads=(*threads[:agent], thread, *threads[agent + 1 :]))
+
+    # --- What happens to lines -------------------------------------------------------------------
+
+    def act(
+        self, state: State, agent: int, event: str, why: str, page: int, *steps: Step
+    ) -> tuple[Action, State]:
+        """Let the caches of one page see these steps."""
+        number = state.lines[page]
+        for step in steps:
+            number = self.lines.after(number, step)
+        numbers = (*state.lines[:page], number, *state.lines[page + 1 :])
+        state = state._replace(lines=numbers)
+        if any(step.op in (Op.ST, Op.DMA_WR) for step in steps) and state.scrubbed[page]:
+            scrubbed = tuple(old and n != page for n, old in enumerate(state.scrubbed))
+            state = state._replace(scrubbed=scrubbed)
+        told = tuple((page, step) for step in steps)
+        return Action(self.names[agent], event, why, told), state
+
+    def act_on_all(
+        self, state: State, agent: int, event: str, why: str, *steps: Step
+    ) -> tuple[Action, State]:
+        """Let the caches of every page see these steps: barriers, set/way, whole caches."""
+        after = self.lines.after
+        numbers = state.lines
+        for step in steps:
+            numbers = tuple(after(number, step) for number in numbers)
+        told = tuple((page, step) for step in steps for page in range(len(numbers)))
+        return Action(self.names[agent], event, why, told), state._replace(lines=numbers)
+
+    def judge(
+        self, state: State, agent: int, event: str, why: str, page: int, step: Step
+    ) -> tuple[Action, State]:
+        """Let somebody read the page; a read that may be stale breaks the run."""
+        verdict = self.lines.verdict(state.lines[page], step)
+        leaks = state.scrubbed[page]
+        action, state = self.act(state, agent, event, why, page, step)
+        if verdict != "fresh":
+            state = state._replace(broken=Verdict.LEAK if leaks else Verdict.UNSAFE)
+        return action._replace(read=verdict), state
+
+    # --- Small questions -------------------------------------------------------------------------
+
+    def pe(self, state: State, agent: int) -> int:
+        """Return the PE that an agent, or the kernel on its behalf, runs on."""
+        who = self.agents[agent]
+        return state.vcpus[who.vcpu].pe if who.role is Role.VCPU else who.pe % self.pes
+
+    def vm_pes(self, state: State, vm: int) -> list[int]:
+        """Return the PEs of a VM's vCPUs."""
+        mine = {a.vcpu for a in self.agents if a.role is Role.VCPU and a.vm == vm}
+        return sorted({state.vcpus[vcpu].pe for vcpu in mine})
+
+    def host_reaches_icache(self, op: Op, *, at_el2: bool) -> bool:
+        """Return whether the host's instruction maintenance reaches what the guest fetched.
+
+        By VA, a VIPT cache may hold the page at the guest's VA under another index, and tagged caches
+        under another VMID; a VPIPT cache obeys even IALLU only for the current VMID.
+        Facts A23, B1.11, C14.
+        """
+        if self.icache is ICache.PIPT or (self.icache is ICache.VPIPT and at_el2):
+            return True
+        return op is not Op.IC_IVAU and self.icache is not ICache.VPIPT
+
+    def free_page(self, state: State) -> int:
+        """Return a physical page that no memslot has."""
+        used = {slot.page for slot in state.slots}
+        return next(page for page in range(PAGES) if page not in used)
+
+    def with_executable(self, state: State, page: int, by_guests: bool) -> State:
+        """Return the state in which guests may, or no longer may, execute from a page."""
+        numbers = tuple(
+            self.lines.executable(number, by_guests) if n == page else number
+            for n, number in enumerate(state.lines)
+        )
+        return state._replace(lines=numbers)
+
+    @staticmethod
+    def is_resident(slot: Slot) -> bool:
+        """Return whether a physical page is behind a memslot."""
+        return slot.page != NOT_RESIDENT
+
+    @staticmethod
+    def with_slot(state: State, vm: int, slot: Slot) -> State:
+        """Return the state with another memslot of a VM."""
+        return state._replace(slots=(*state.slots[:vm], slot, *state.slots[vm + 1 :]))
+
+    @staticmethod
+    def with_vcpu(state: State, number: int, vcpu: Vcpu) -> State:
+        """Return the state with another vCPU of that number."""
+        return state._replace(vcpus=(*state.vcpus[:number], vcpu, *state.vcpus[number + 1 :]))
+
+    def vm_of(self, vcpu: int) -> int:
+        """Return the VM of a vCPU."""
+        return next(a.vm for a in self.agents if a.role is Role.VCPU and a.vcpu == vcpu)
+
+    def warmed(self, state: State, vcpu: int) -> State:
+        """Note that a VM's caches have been on, if this vCPU's are."""
+        vm = self.vm_of(vcpu)
+        slot = state.slots[vm]
+        if slot.warm or not state.vcpus[vcpu].sctlr.caches_on:
+            return state
+        return self.with_slot(state, vm, slot._replace(warm=True))
