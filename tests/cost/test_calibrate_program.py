@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -60,3 +61,13 @@ def test_the_bandwidth_loop_stores_and_cleans(functions: dict[str, list[int]]) -
 @pytest.mark.parametrize("name", ["store", "load"])
 def test_preparing_maintains_nothing(functions: dict[str, list[int]], name: str) -> None:
     assert not {word & ~RT for word in functions[name]} & set(OPERATIONS.values())
+
+
+@pytest.mark.skipif(not Path("/usr/aarch64-linux-gnu").is_dir(), reason="no shared libc for Arm64")
+def test_it_runs_with_a_shared_libc_as_on_the_machine_itself(tmp_path: Path) -> None:
+    program = measure.build(COMPILER, tmp_path, static=False)
+    emulator = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]
+    records = measure.run([*emulator, str(program)], last_cache_kib=4, threads=1, sample_ms=1)
+    cpu, *samples = records
+    assert isinstance(cpu, measure.Cpu)
+    assert {s.bytes for s in samples if isinstance(s, measure.Sample)} == {0, 16384}
