@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pocwatch.arch.ops import Op
+from pocwatch.kvm import lines
 from pocwatch.kvm.flags import Moves
 from pocwatch.kvm.state import State
-from pocwatch.line.word import Step
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -27,7 +27,7 @@ class _Dma:
         slot = state.slots[system.agents[agent].vm]
         if not slot.exists or not system.is_resident(slot):
             return
-        step = Step(self.op, 0, device=True, coherent=self.coherent)
+        step = lines.dma(self.op, coherent=self.coherent)
         why = _how(self.coherent)
         if self.op is Op.DMA_RD:
             action, state = system.judge(state, agent, "reads the buffer", why, slot.page, step)
@@ -43,7 +43,7 @@ class _Register:
     op: Op
 
     def moves(self, system: System, state: State, agent: int) -> Moves:
-        step = Step(self.op, 0, device=True, coherent=False)
+        step = lines.dma(self.op, coherent=False)
         page = system.MMIO_PAGE
         if self.op is Op.DMA_RD:
             yield *system.judge(state, agent, "looks at its register", "", page, step), True

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pocwatch.arch.ops import Op
+from pocwatch.kvm import lines
 from pocwatch.kvm.scenario import Role
 from pocwatch.kvm.state import Action, State
-from pocwatch.line.word import Step
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -35,7 +35,7 @@ class _Wait:
             return
         event = f"learns: {self.flag}"
         if system.agents[agent].role is Role.VCPU:  # as software does that waits for new code
-            isb = Step(Op.ISB, system.pe(state, agent))
+            isb = lines.step(Op.ISB, system.pe(state, agent))
             action, state = system.act_on_all(state, agent, event, "", isb)
             yield action, state, True
         else:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pocwatch.arch.ops import Op
-from pocwatch.kvm import kernel
+from pocwatch.kvm import kernel, lines
 from pocwatch.kvm.flags import Moves
 from pocwatch.kvm.policy import Occasion
 from pocwatch.kvm.scenario import Role
 from pocwatch.kvm.state import NOT_RESIDENT, Action, Slot, State
-from pocwatch.line.word import Step
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -67,6 +66,10 @@ class _Destroy:
         if system.is_locked(state) or not slot.exists:
             return
         work = [*_unmapped(system, self.vm, slot), _Free(self.vm)]
+        for number, vm in system.vm_of.items():
+            if vm == self.vm:
+                stopped = state.vcpus[number]._replace(running=False)
+                state = system.with_vcpu(state, number, stopped)
         action = Action(system.names[agent], f"destroys VM {self.vm}")
         yield action, system.with_work(state, agent, work), True
 
@@ -98,7 +101,7 @@ class _Migrate:
             for n, a in enumerate(system.agents)
             if a.role is Role.VCPU and a.vcpu == self.vcpu
         )
-        if system.pes < 2 or state.threads[number].work or not state.slots[who.vm].ran:
+        if system.pes < 2 or state.threads[number].work or not vcpu.running:
             return
         target = 1 - vcpu.pe
         action, state = system.act_on_all(
@@ -106,7 +109,7 @@ class _Migrate:
             agent,
             f"moves vCPU{self.vcpu} from P{vcpu.pe} to P{target}",
             "a context switch contains a dsb",
-            Step(Op.DSB, vcpu.pe),
+            lines.step(Op.DSB, vcpu.pe),
         )
         state = system.with_vcpu(state, self.vcpu, vcpu._replace(pe=target))
         work = (*kernel.load(system, state, self.vcpu), kernel.Enter(self.vcpu))

@@ -15,7 +15,6 @@ from pocwatch.kvm import lines
 from pocwatch.kvm.guest import Sctlr
 from pocwatch.kvm.policy import Access, AtEl2, Occasion, Operation
 from pocwatch.kvm.state import NOBODY, NOT_RESIDENT, Action, State
-from pocwatch.line.word import Step
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -46,9 +45,9 @@ class Maintain:
             if page == NOT_RESIDENT:
                 yield Action(system.names[agent], f"{event}: no page there", why), state
                 return
-            yield system.act(state, agent, event, why, page, Step(op, pe))
+            yield system.act(state, agent, event, why, page, lines.step(op, pe))
         else:
-            yield system.act_on_all(state, agent, event, why, Step(op, pe))
+            yield system.act_on_all(state, agent, event, why, lines.step(op, pe))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class SwapIn:
         slot = state.slots[self.vm]._replace(page=page, swapped=False)
         state = system.with_slot(state, self.vm, slot)
         by_pe = lines.store(system.pe(state, agent), Kind.WB)
-        by_dma = Step(Op.DMA_WR, 0, device=True, coherent=True)
+        by_dma = lines.dma(Op.DMA_WR, coherent=True)
         yield system.act(state, agent, "swaps the page in", "copied by a PE", page, by_pe)
         yield system.act(state, agent, "swaps the page in", "by coherent DMA", page, by_dma)
 
@@ -130,7 +129,7 @@ class Unmap:
         state = system.with_executable(state, slot.page, False)
         slot = slot._replace(mapped=False, writable=False, executable=False)
         pe = system.pe(state, agent)
-        done = [Step(Op.DSB, pe), *(Step(Op.DMB, p) for p in system.vm_pes(state, self.vm) if p != pe)]
+        done = [lines.step(Op.DSB, pe), *(lines.step(Op.DMB, p) for p in system.vm_pes(state, self.vm) if p != pe)]
         action, state = system.act_on_all(
             state, agent, "clears the stage 2 entry; tlbi; dsb", "", *done
         )
@@ -275,7 +274,7 @@ class Enter:
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
         pe = state.vcpus[self.vcpu].pe
         yield system.act_on_all(
-            state, agent, "enters the guest", "an exception return", Step(Op.ISB, pe)
+            state, agent, "enters the guest", "an exception return", lines.step(Op.ISB, pe)
         )
 
 
@@ -295,7 +294,7 @@ class Load:
             agent,
             f"is loaded on P{pe}",
             "a context switch contains a dsb",
-            Step(Op.DSB, pe),
+            lines.step(Op.DSB, pe),
         )
 
 
@@ -317,11 +316,11 @@ Work = (
 
 def load(system: System, state: State, vcpu: int) -> tuple[Work, ...]:
     """Return what it takes to have a vCPU on its PE: nothing if it ran there last."""
-    vm = system.vm_of(vcpu)
+    vm = system.vm_of[vcpu]
     last = state.loaded[state.vcpus[vcpu].pe]
     if last == vcpu:
         return ()
-    if last == NOBODY or system.vm_of(last) != vm:
+    if last == NOBODY or system.vm_of[last] != vm:
         return (Load(vcpu),)
     return (Load(vcpu), *hook(system, "at_vcpu_load", vm, Occasion(system.platform)))
 

@@ -28,6 +28,8 @@ def _sources_of(kinds: frozenset[Kind]) -> Rules:
 
 
 _RULES = {kinds: _sources_of(kinds) for kinds in (_HOST_KINDS, _ALL_KINDS)}
+MAX_PES = 2  # more PEs add nothing: an agent's PE is its own or another's
+NEIGHBOUR = 8  # byte offset of another cell of the line
 REST = 0  # the number of a line at rest: memory latest, copies at most clean
 
 
@@ -60,8 +62,9 @@ class Lines:
         fetch = FetchSide(frozenset(range(pes)), platform.dic) if followed else None
         self._entries = [_Entry(cell, fetch, _HOST_KINDS)]
         self._numbers = {self._entries[REST]: REST}
-        self._after: dict[Step, dict[int, int]] = {}
-        self._verdicts: dict[tuple[int, Step], str] = {}
+        # By identity of the step, which the value keeps alive: hashing a step costs more than the rest.
+        self._after: dict[int, tuple[Step, dict[int, int]]] = {}
+        self._verdicts: dict[tuple[int, int], tuple[Step, str]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -81,7 +84,10 @@ class Lines:
 
     def after(self, number: int, step: Step) -> int:
         """Return the line after a step."""
-        row = self._after.setdefault(step, {})
+        known = self._after.get(id(step))
+        if known is None:
+            known = self._after[id(step)] = (step, {})
+        row = known[1]
         found = row.get(number)
         if found is None:
             entry = self._entries[number]
@@ -107,28 +113,53 @@ class Lines:
 
     def verdict(self, number: int, step: Step) -> str:
         """Return "fresh", "stale" or "unsynced" for a read."""
-        key = (number, step)
+        key = (number, id(step))
         found = self._verdicts.get(key)
         if found is None:
             line = self._line(self._entries[number])
-            found = self._verdicts[key] = line.verdict(step)
-        return found
+            found = self._verdicts[key] = (step, line.verdict(step))
+        return found[1]
 
     def cell(self, number: int) -> PendingCell:
         """Return the data side of the line of that number."""
         return self._entries[number].cell
 
 
+# Steps are made once: the search takes millions, and `Lines.after` knows them by identity.
+_LOADS = [[Step(Op.LD, pe, kind=kind) for kind in Kind] for pe in range(MAX_PES)]
+_STORES = [
+    [[Step(Op.ST, pe, kind=kind, offset=offset) for kind in Kind] for pe in range(MAX_PES)]
+    for offset in (0, NEIGHBOUR)
+]
+_FETCHES = [[Step(Op.IF, pe, kind=kind) for kind in Kind] for pe in range(MAX_PES)]
+_OF_PES = [[Step(op, pe) for op in Op] for pe in range(MAX_PES)]
+_DMA = {
+    (op, coherent): Step(op, 0, device=True, coherent=coherent)
+    for op in (Op.DMA_RD, Op.DMA_WR)
+    for coherent in (False, True)
+}
+
+
 def load(pe: int, kind: Kind) -> Step:
     """Return a data read of a PE."""
-    return Step(Op.LD, pe, kind=kind)
+    return _LOADS[pe][kind]
 
 
 def store(pe: int, kind: Kind, offset: int = 0) -> Step:
-    """Return a data write of a PE; offset 8 is the neighbouring cell of the line."""
-    return Step(Op.ST, pe, kind=kind, offset=offset)
+    """Return a data write of a PE; offset NEIGHBOUR is another cell of the line."""
+    return _STORES[offset != 0][pe][kind]
 
 
 def fetch(pe: int, kind: Kind) -> Step:
     """Return an instruction fetch of a PE."""
-    return Step(Op.IF, pe, kind=kind)
+    return _FETCHES[pe][kind]
+
+
+def step(op: Op, pe: int) -> Step:
+    """Return a maintenance instruction or barrier of a PE."""
+    return _OF_PES[pe][op]
+
+
+def dma(op: Op, *, coherent: bool) -> Step:
+    """Return an access of a device."""
+    return _DMA[op, coherent]

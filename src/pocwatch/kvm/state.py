@@ -52,9 +52,10 @@ class Slot(NamedTuple):
 
 
 class Vcpu(NamedTuple):
-    """A vCPU: SCTLR_EL1, HCR_EL2.{DC, TVM}, and the PE it is on."""
+    """A vCPU: SCTLR_EL1, HCR_EL2.{DC, TVM}, the PE it is on, whether it is in KVM_RUN."""
 
     pe: int
+    running: bool = False
     sctlr: Sctlr = Sctlr()
     dc: bool = False
     tvm: bool = False

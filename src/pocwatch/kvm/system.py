@@ -13,7 +13,7 @@ from pocwatch.arch.ops import DATA_MAINTENANCE, By, Op
 from pocwatch.check.claims import Claim, always, sometimes, sometimes_step
 from pocwatch.kvm.guest import Stage2
 from pocwatch.kvm.kernel import Work
-from pocwatch.kvm.lines import REST, InstructionSide, Lines
+from pocwatch.kvm.lines import MAX_PES, REST, InstructionSide, Lines
 from pocwatch.kvm.policy import Policy
 from pocwatch.kvm.scenario import Agent, Role, Scenario
 from pocwatch.kvm.script import compiled
@@ -22,7 +22,6 @@ from pocwatch.line.word import Step
 from pocwatch.platforms import ICache, Platform
 
 PAGES = 2
-MAX_PES = 2
 MMIO_PAGE = PAGES  # the line of the VGIC CPU interface's registers comes after those of RAM
 
 NO_LEAK = "no read gets another tenant's data"
@@ -56,6 +55,7 @@ class System:
         self.pes = min(platform.pes, MAX_PES)
         self.agents: Sequence[Agent] = scenario.agents
         self.names = tuple(agent.name for agent in self.agents)
+        self.vm_of = {a.vcpu: a.vm for a in self.agents if a.role is Role.VCPU}
         self.programs = tuple(compiled(agent.script) for agent in self.agents)
         fetches = InstructionSide.FOLLOWED if scenario.fetches else InstructionSide.LEFT_OUT
         self.lines = Lines(self.platform, self.pes, fetches)
@@ -230,13 +230,9 @@ class System:
         """Return the state with another vCPU of that number."""
         return state._replace(vcpus=(*state.vcpus[:number], vcpu, *state.vcpus[number + 1 :]))
 
-    def vm_of(self, vcpu: int) -> int:
-        """Return the VM of a vCPU."""
-        return next(a.vm for a in self.agents if a.role is Role.VCPU and a.vcpu == vcpu)
-
     def warmed(self, state: State, vcpu: int) -> State:
         """Note that a VM's caches have been on, if this vCPU's are."""
-        vm = self.vm_of(vcpu)
+        vm = self.vm_of[vcpu]
         slot = state.slots[vm]
         if slot.warm or not state.vcpus[vcpu].sctlr.caches_on:
             return state

@@ -12,7 +12,6 @@ from pocwatch.kvm.flags import Moves
 from pocwatch.kvm.guest import GUEST_NC, GUEST_WB, Sctlr, Stage2
 from pocwatch.kvm.policy import Access, Occasion
 from pocwatch.kvm.state import OWED_FETCHES, Action, Owed, State, Vcpu
-from pocwatch.line.word import Step
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -26,14 +25,16 @@ def _vcpu(system: System, state: State, agent: int) -> Vcpu:
     return state.vcpus[system.agents[agent].vcpu]
 
 
-def _loading(system: System, state: State, agent: int) -> tuple[Action, State] | None:
-    """Return how the vCPU comes back to its PE, None if it is there."""
+def _outside(system: System, state: State, agent: int) -> Moves | None:
+    """Return what comes before a guest can do anything; None if it runs on its PE."""
     number = system.agents[agent].vcpu
+    if not state.vcpus[number].running:
+        return iter(())
     work = kernel.load(system, state, number)
     if not work:
         return None
     action = Action(system.names[agent], "is scheduled")
-    return action, system.with_work(state, agent, (*work, kernel.Enter(number)))
+    return iter([(action, system.with_work(state, agent, (*work, kernel.Enter(number))), False)])
 
 
 def _fault(system: System, state: State, agent: int, access: Access) -> Moves:
@@ -50,9 +51,9 @@ def _fault(system: System, state: State, agent: int, access: Access) -> Moves:
 
 def _blocked(system: System, state: State, agent: int, access: Access) -> Moves | None:
     """Return what comes before the access: loading, or a fault; None if stage 2 allows it."""
-    loading = _loading(system, state, agent)
-    if loading is not None:
-        return iter([(*loading, False)])
+    outside = _outside(system, state, agent)
+    if outside is not None:
+        return outside
     slot = state.slots[system.agents[agent].vm]
     if not slot.exists:
         return iter(())
@@ -67,9 +68,11 @@ def _blocked(system: System, state: State, agent: int, access: Access) -> Moves 
 @dataclass(frozen=True, slots=True)
 class _Run:
     def moves(self, system: System, state: State, agent: int) -> Moves:
-        if system.is_locked(state):
-            return
         who = system.agents[agent]
+        vcpu = state.vcpus[who.vcpu]
+        if system.is_locked(state) or vcpu.running:
+            return
+        state = system.with_vcpu(state, who.vcpu, vcpu._replace(running=True))
         slot = state.slots[who.vm]
         work: tuple[kernel.Work, ...] = kernel.load(system, state, who.vcpu)
         if not slot.ran:
@@ -173,9 +176,9 @@ class _SetSctlr:
     sctlr: Sctlr
 
     def moves(self, system: System, state: State, agent: int) -> Moves:
-        loading = _loading(system, state, agent)
-        if loading is not None:
-            yield *loading, False
+        outside = _outside(system, state, agent)
+        if outside is not None:
+            yield from outside
             return
         who = system.agents[agent]
         vcpu = state.vcpus[who.vcpu]
@@ -183,7 +186,7 @@ class _SetSctlr:
             return
         if vcpu.tvm and system.is_locked(state):
             return
-        ordered = Step(Op.DSB, vcpu.pe), Step(Op.ISB, vcpu.pe)
+        ordered = lines.step(Op.DSB, vcpu.pe), lines.step(Op.ISB, vcpu.pe)
         if not vcpu.tvm:
             changed = vcpu._replace(sctlr=self.sctlr)
             event = f"sets SCTLR_EL1 {self.sctlr}"
@@ -210,9 +213,9 @@ class _Maintain:
 
     def moves(self, system: System, state: State, agent: int) -> Moves:
         by_va = self.op in system.BY_VA
-        loading = _loading(system, state, agent)
-        if loading is not None:
-            yield *loading, False
+        outside = _outside(system, state, agent)
+        if outside is not None:
+            yield from outside
             return
         if by_va and (blocked := _blocked(system, state, agent, Access.READ)) is not None:
             yield from blocked
@@ -226,7 +229,7 @@ class _Maintain:
             yield from self._trapped(system, state, agent, vcpu)
             return
         why = "" if op is self.op else f"{self.op.spelling} acts as {op.spelling} under KVM"
-        step = Step(op, vcpu.pe)
+        step = lines.step(op, vcpu.pe)
         if by_va:
             page = state.slots[system.agents[agent].vm].page
             yield *system.act(state, agent, self.op.spelling, why, page, step), True
@@ -263,8 +266,8 @@ class _Synchronise:
         slot = state.slots[vm]
         action, state = system.act(
             state, agent, "dsb; dc civac; dsb; ic ivau; dsb; isb", "the guest's own duty", slot.page,
-            Step(Op.DSB, pe), Step(Op.DC_CIVAC, pe), Step(Op.DSB, pe), Step(Op.IC_IVAU, pe), Step(Op.DSB, pe),
-            Step(Op.ISB, pe),
+            lines.step(Op.DSB, pe), lines.step(Op.DC_CIVAC, pe), lines.step(Op.DSB, pe), lines.step(Op.IC_IVAU, pe), lines.step(Op.DSB, pe),
+            lines.step(Op.ISB, pe),
         )  # fmt: skip
         yield action, system.with_slot(state, vm, slot._replace(owed=Owed.NONE)), True
 
@@ -276,9 +279,9 @@ class _Mmio:
     op: Op
 
     def moves(self, system: System, state: State, agent: int) -> Moves:
-        loading = _loading(system, state, agent)
-        if loading is not None:
-            yield *loading, False
+        outside = _outside(system, state, agent)
+        if outside is not None:
+            yield from outside
             return
         vcpu = _vcpu(system, state, agent)
         kind = guest.data_kind(vcpu.sctlr, vcpu.dc, GUEST_WB, Stage2.DEVICE)
@@ -319,7 +322,7 @@ def write_uncached() -> _Write:
 
 def write_neighbour() -> _Write:
     """Write another cell of the same line, as `write` does."""
-    return _Write(GUEST_WB, 8)
+    return _Write(GUEST_WB, lines.NEIGHBOUR)
 
 
 def fetch() -> _Fetch:

@@ -17,8 +17,6 @@ from pocwatch.kvm.state import OWED_FETCHES, Action, Owed, State, Vcpu
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
 
-NEIGHBOUR = 8
-
 
 @dataclass(frozen=True, slots=True)
 class _Write:
@@ -98,10 +96,10 @@ class _Reset:
         for other in system.agents:
             if other.role is Role.VCPU and other.vm == vm:
                 fresh = Vcpu(
-                    state.vcpus[other.vcpu].pe, Sctlr(), system.choices.default_cacheable, tvm
+                    state.vcpus[other.vcpu].pe, False, Sctlr(), system.choices.default_cacheable, tvm
                 )
                 state = system.with_vcpu(state, other.vcpu, fresh)
-        state = system.with_slot(state, vm, slot._replace(warm=False))
+        state = system.with_slot(state, vm, slot._replace(warm=False, owed=Owed.NONE))
         occasion = Occasion(system.platform)
         work: list[kernel.Work] = []
         if slot.mapped:
@@ -119,7 +117,7 @@ def write() -> _Write:
 
 def write_neighbour() -> _Write:
     """Write another cell of the same cache line."""
-    return _Write(NEIGHBOUR)
+    return _Write(lines.NEIGHBOUR)
 
 
 def read() -> _Read:

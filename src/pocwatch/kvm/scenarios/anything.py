@@ -18,6 +18,7 @@ from pocwatch.kvm.script import choice, repeat, seq
 
 _GUEST = repeat(
     choice(
+        vcpu.run(),
         vcpu.read(),
         vcpu.write(),
         vcpu.read_uncached(),
@@ -40,11 +41,11 @@ ANYTHING = Scenario(
             seq(
                 repeat(choice(vmm.write(), vmm.write_neighbour())),
                 signal("loaded"),
-                repeat(choice(vmm.write(), vmm.read())),
+                repeat(choice(vmm.write(), vmm.read(), vmm.reset())),
             )
         ),
         a_host(repeat(choice(host.swap_out(), host.merge()))),
-        a_vcpu(seq(wait("loaded"), vcpu.run(), _GUEST)),
+        a_vcpu(seq(wait("loaded"), _GUEST)),
     ),
     contract=True,
 )
