@@ -24,6 +24,7 @@ lint: setup
 	.venv/bin/mypy
 
 bench: setup
+	.venv/bin/python bench/model_checkers/compare.py --lines 1,2,3,64 --seconds 20
 	.venv/bin/python bench/run.py
 
 clean:

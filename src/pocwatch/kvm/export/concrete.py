@@ -161,9 +161,9 @@ class Program:
             for i in thread.instructions:
                 if isinstance(i, Each):
                     yield Do(i.step, 0, i.judged)
-                elif not isinstance(i, Do) or not names_a_line(i.step):
+                elif not isinstance(i, Do):
                     yield i
-                elif i.line == line:
+                elif i.line == line or not names_a_line(i.step):
                     yield Do(i.step, 0, i.judged)
 
         threads = tuple(Thread(t.name, tuple(projected(t))) for t in self.threads)
