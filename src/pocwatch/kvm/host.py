@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from pocwatch.kvm import kernel, lines
 from pocwatch.kvm.flags import Moves
 from pocwatch.kvm.policy import Occasion
 from pocwatch.kvm.scenario import Role
-from pocwatch.kvm.state import NOT_RESIDENT, Action, Slot, State
+from pocwatch.kvm.state import Action, Slot, State
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -65,24 +64,13 @@ class _Destroy:
         slot = state.slots[self.vm]
         if system.is_locked(state) or not slot.exists:
             return
-        work = [*_unmapped(system, self.vm, slot), _Free(self.vm)]
+        work = [*_unmapped(system, self.vm, slot), kernel.Free(self.vm)]
         for number, vm in system.vm_of.items():
             if vm == self.vm:
                 stopped = state.vcpus[number]._replace(running=False)
                 state = system.with_vcpu(state, number, stopped)
         action = Action(system.names[agent], f"destroys VM {self.vm}")
         yield action, system.with_work(state, agent, work), True
-
-
-@dataclass(frozen=True, slots=True)
-class _Free:
-    """The last piece of work on a VM that ends."""
-
-    vm: int
-
-    def run(self, system: System, state: State, agent: int) -> Iterator[kernel.Outcome]:
-        slot = state.slots[self.vm]._replace(exists=False, page=NOT_RESIDENT, mapped=False)
-        yield Action(system.names[agent], "frees the page"), system.with_slot(state, self.vm, slot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,8 @@ class Unmap:
         state = system.with_executable(state, slot.page, False)
         slot = slot._replace(mapped=False, writable=False, executable=False)
         pe = system.pe(state, agent)
-        done = [lines.step(Op.DSB, pe), *(lines.step(Op.DMB, p) for p in system.vm_pes(state, self.vm) if p != pe)]
+        others = (p for p in system.vm_pes(state, self.vm) if p != pe)
+        done = [lines.step(Op.DSB, pe), *(lines.step(Op.DMB, p) for p in others)]
         action, state = system.act_on_all(
             state, agent, "clears the stage 2 entry; tlbi; dsb", "", *done
         )
@@ -223,6 +224,17 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class Free:
+    """A VM's page goes back to the host's free pages."""
+
+    vm: int
+
+    def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
+        slot = state.slots[self.vm]._replace(exists=False, page=NOT_RESIDENT)
+        yield Action(system.names[agent], "frees the page"), system.with_slot(state, self.vm, slot)
+
+
+@dataclass(frozen=True, slots=True)
 class SetSctlr:
     """A trapped write of SCTLR_EL1 takes effect; HCR_EL2.{DC, TVM} follow it."""
 
@@ -306,6 +318,7 @@ Work = (
     | Unmap
     | Publish
     | SwapOut
+    | Free
     | Merge
     | SetSctlr
     | TrapMmu
@@ -327,7 +340,9 @@ def load(system: System, state: State, vcpu: int) -> tuple[Work, ...]:
 
 def hook(system: System, name: str, vm: int, occasion: Occasion) -> tuple[Work, ...]:
     """Return what the policy's hook does, as work."""
-    return tuple(Maintain(op, vm, name) for op in system.policy.operations(name, occasion))
+    work = tuple(Maintain(op, vm, name) for op in system.policy.operations(name, occasion))
+    system.acted = system.acted or bool(work)
+    return work
 
 
 def fault(system: System, state: State, vm: int, vcpu: int, access: Access) -> tuple[Work, ...]:

@@ -97,10 +97,19 @@ class Lines:
         return found
 
     def executable(self, number: int, by_guests: bool) -> int:
-        """Return the line once a guest may, or no longer may, execute from the page."""
-        entry = self._entries[number]._replace(kinds=_ALL_KINDS if by_guests else _HOST_KINDS)
+        """Return the line once a guest may, or no longer may, execute from the page.
+
+        Before it could, no PE's pipeline held an instruction of it in a guest; entering one is a context
+        synchronisation event. What its I-cache holds is another matter.
+        """
+        entry = self._entries[number]
+        begins = by_guests and entry.kinds is not _ALL_KINDS
+        entry = entry._replace(kinds=_ALL_KINDS if by_guests else _HOST_KINDS)
         if entry.fetch is not None:
-            entry = entry._replace(fetch=entry.fetch.sourced(self._sources(entry)))
+            fetch = entry.fetch.sourced(self._sources(entry))
+            for pe in sorted(fetch.pes) if begins else ():
+                fetch = fetch.synchronise(pe)
+            entry = entry._replace(fetch=fetch)
         return self._number(entry)
 
     def without_fetched(self, number: int) -> int:

@@ -1,9 +1,10 @@
 """What a policy is: the cache maintenance that a hypervisor does, and when.
 
 A policy is an object with a `name`, an `origin`, and any of the hooks and choices below; what it leaves
-out is nothing done. A choice is True or False, or a method that says so for a platform. A hook gets an `Occasion` and returns operations (`arch.ops.Op`), in program order,
-barriers included. Operations by VA work on the pages that the hook is about; those by set/way, of
-whole instruction caches and of outer caches work on everything they reach.
+out is nothing done. A choice is True or False, or a method that says so for a platform. A hook gets an
+`Occasion` and returns operations (`arch.ops.Op`), in program order, barriers included. Operations by VA
+work on the pages that the hook is about; those by set/way, of whole instruction caches and of outer
+caches work on everything they reach.
 """
 
 from __future__ import annotations

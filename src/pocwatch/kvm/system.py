@@ -14,7 +14,7 @@ from pocwatch.check.claims import Claim, always, sometimes, sometimes_step
 from pocwatch.kvm.guest import Stage2
 from pocwatch.kvm.kernel import Work
 from pocwatch.kvm.lines import MAX_PES, REST, InstructionSide, Lines
-from pocwatch.kvm.policy import Policy
+from pocwatch.kvm.policy import CHOICES, Policy
 from pocwatch.kvm.scenario import Agent, Role, Scenario
 from pocwatch.kvm.script import compiled
 from pocwatch.kvm.state import NOBODY, NOT_RESIDENT, Action, Slot, State, Thread, Vcpu, Verdict
@@ -51,6 +51,9 @@ class System:
         self.platform = replace(platform, idc=True) if platform.stage2_forces_wb else platform
         self.choices = policy.on(platform)
         self.icache: ICache = platform.icache
+        self.acted = any(
+            getattr(self.choices, name) for name in CHOICES if name != "broadcasts"
+        )  # set by kernel.hook as well: whether the policy makes any difference
         self.stage2 = forced if self.choices.forces_wb else Stage2.NORMAL
         self.pes = min(platform.pes, MAX_PES)
         self.agents: Sequence[Agent] = scenario.agents

@@ -264,11 +264,15 @@ class _Synchronise:
         vm = system.agents[agent].vm
         pe = _vcpu(system, state, agent).pe
         slot = state.slots[vm]
+        duties = (Op.DSB, Op.DC_CIVAC, Op.DSB, Op.IC_IVAU, Op.DSB, Op.ISB)
         action, state = system.act(
-            state, agent, "dsb; dc civac; dsb; ic ivau; dsb; isb", "the guest's own duty", slot.page,
-            lines.step(Op.DSB, pe), lines.step(Op.DC_CIVAC, pe), lines.step(Op.DSB, pe), lines.step(Op.IC_IVAU, pe), lines.step(Op.DSB, pe),
-            lines.step(Op.ISB, pe),
-        )  # fmt: skip
+            state,
+            agent,
+            "; ".join(op.spelling for op in duties),
+            "the guest's own duty",
+            slot.page,
+            *(lines.step(op, pe) for op in duties),
+        )
         yield action, system.with_slot(state, vm, slot._replace(owed=Owed.NONE)), True
 
 

@@ -8,6 +8,7 @@ every guest, later it is a coherent device.
 
 from __future__ import annotations
 
+from pocwatch.arch.ops import Op
 from pocwatch.kvm import host, vcpu, vmm
 from pocwatch.kvm.flags import signal, wait
 from pocwatch.kvm.scenario import Scenario
@@ -26,6 +27,7 @@ _GUEST = repeat(
         vcpu.write_neighbour(),
         vcpu.fetch(),
         vcpu.synchronise(),
+        vcpu.maintain(Op.DC_CISW),
         vcpu.sctlr(),
         vcpu.sctlr(m=True),
         vcpu.sctlr(m=True, c=True, i=True),
