@@ -3,7 +3,8 @@
 arch <- line <- sanitizer <- report <- cli, tui. In full: arch, trace, check and platforms (data
 with a small loader) import nothing of pocwatch; line imports arch and platforms; kvm imports arch,
 line, check and platforms; cost imports kvm and below; sanitizer imports arch, line, platforms and
-trace; demo imports arch at most; report imports sanitizer and what that may; cli and tui import
+trace; demo imports arch at most; report imports sanitizer, kvm and cost and what
+those may; cli and tui import
 anything.
 """
 
@@ -30,7 +31,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "cost": _KVM | {"kvm"},
     "sanitizer": _SANITIZER,
     "demo": frozenset({"arch"}),
-    "report": _SANITIZER | {"sanitizer"},
+    "report": _SANITIZER | {"sanitizer"} | _KVM | {"kvm", "cost"},
     "plugin": frozenset(),
 }
 FREE = frozenset({"cli", "tui"})

@@ -167,7 +167,7 @@ def test_platform_is_needed_and_known() -> None:
     assert "--platform" in refused("P0 ld wb")
     said = refused("--platform", "cortex-a99", "P0 ld wb")
     assert "'cortex-a99'" in said
-    assert "cortex-a57, cortex-a57-up, fwb, l2x0-up" in said
+    assert "cortex-a57, cortex-a57-up, fwb, fwb-dic, l2x0-up" in said
 
 
 def test_platform_of_the_user(tmp_path: Path) -> None:

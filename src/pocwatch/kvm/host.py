@@ -84,7 +84,7 @@ class _Migrate:
 
     def moves(self, system: System, state: State, agent: int) -> Moves:
         vcpu = state.vcpus[self.vcpu]
-        number, who = next(
+        number, _ = next(
             (n, a)
             for n, a in enumerate(system.agents)
             if a.role is Role.VCPU and a.vcpu == self.vcpu

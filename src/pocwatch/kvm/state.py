@@ -10,6 +10,7 @@ import enum
 from typing import NamedTuple
 
 from pocwatch.kvm.guest import Sctlr
+from pocwatch.line.word import Step
 
 NOBODY = -1
 NOT_RESIDENT = -1
@@ -94,5 +95,5 @@ class Action(NamedTuple):
     agent: str
     event: str
     why: str = ""
-    steps: tuple[tuple[int, object], ...] = ()  # (physical page, line.word.Step)
+    steps: tuple[tuple[int, Step], ...] = ()  # (physical page, what its line saw)
     read: str | None = None  # verdict of the read that is judged, the last of `steps`
