@@ -84,6 +84,20 @@ def test_what_is_added_and_that_it_is_said(fake_qemu: FakeQemu, tmp_path: Path) 
     assert (report.complete, report.machine_failed) == (True, False)
 
 
+def test_the_access_stream_goes_where_it_is_asked_to(
+    fake_qemu: FakeQemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an absolute path, with QEMU's escape for commas; without the option, nowhere."""
+    program = fake_qemu(record=str(tmp_path / "record"))
+    monkeypatch.chdir(tmp_path)
+    for stream in (None, Path("a,b")):
+        said: list[str] = []
+        run(program, said=said, stream=stream)
+        (line,) = said
+        assert ("stream=" in line) is (stream is not None)
+    assert f",stream={tmp_path}/a,,b" in line
+
+
 def test_the_user_s_shared_memory_is_watched(fake_qemu: FakeQemu, tmp_path: Path) -> None:
     (tmp_path / "own").write_bytes(bytes(1 << 20))
     backend = f"memory-backend-file,id=r,size=1M,mem-path={tmp_path / 'own'},share=on"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "stream.h"
 
 void report(struct pw_cpu *cpu, const struct pw_site *site, struct pw_access *access,
                    uint64_t line, unsigned cell, unsigned kind, unsigned stale)
@@ -150,6 +151,9 @@ void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsign
     if (!pw_ram(pa, 8)) {
         return;
     }
+    if (pw_streaming) {
+        pw_stream_put(cpu->pe, PW_OP_TW, kind, pa, 8);
+    }
     const struct pw_line *l = &pw_lines[line_of(pa)];
     if (kind == PW_KIND_WB && l->load_ok & cells_of(pa, 8)) {
         return;
@@ -164,7 +168,11 @@ void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page
 {
     enter();
     for (unsigned i = 0; i < block; i += PW_LINE_BYTES) {
-        store(cpu, site, page, page->pa | ((va + i) & 4095), PW_LINE_BYTES, PW_OP_DC_ZVA);
+        uint64_t pa = page->pa | ((va + i) & 4095);
+        if (pw_streaming) {
+            pw_stream_put(cpu->pe, PW_OP_DC_ZVA, page->kind, pa, PW_LINE_BYTES);
+        }
+        store(cpu, site, page, pa, PW_LINE_BYTES, PW_OP_DC_ZVA);
     }
     leave();
 }

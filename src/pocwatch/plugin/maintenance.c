@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "rules.h"
+#include "stream.h"
 
 static bool changes(uint64_t line, unsigned event)
 {
@@ -50,6 +51,16 @@ static bool by_set_way(unsigned op)
     return op >= PW_OP_DC_CSW && op <= PW_OP_DC_ISW;
 }
 
+/* What the rules left of an operation goes to the stream; `va` is the operand of a set/way one. */
+static void stream(const struct pw_cpu *cpu, const struct pw_page *page, uint64_t va, unsigned op)
+{
+    uint64_t pa = page ? page->pa | (va & 4095) : (uint32_t)va;
+    if (pw_streaming && op != PW_RULE_DROPPED && (page || by_set_way(op))) {
+        pw_stream_put(cpu->pe, op, page ? page->kind : PW_KIND_WB, by_set_way(op) ? (uint32_t)va : pa,
+                      0);
+    }
+}
+
 void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, unsigned flags)
 {
@@ -59,6 +70,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     int rule;
     unsigned asked = op;
     op = ruled(asked, site, page, va, &flags, &rule);
+    stream(cpu, page, va, op);
     if (!page || by_set_way(op)) {
         if (op != PW_RULE_DROPPED && by_set_way(op)) {
             pe->set_way |= 1u << op;
@@ -156,6 +168,9 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     op = ruled(asked, site, page, va, &flags, &rule);
     if (!page || op == PW_OP_IC_IALLU || op == PW_OP_IC_IALLUIS) {
         bool everywhere = op == asked ? all_pes : op == PW_OP_IC_IALLUIS;
+        if (pw_streaming && op != PW_RULE_DROPPED) {
+            pw_stream_put(cpu->pe, everywhere ? PW_OP_IC_IALLUIS : PW_OP_IC_IALLU, PW_KIND_WB, 0, 0);
+        }
         if (op != PW_RULE_DROPPED && (everywhere || judge.header->n_pes <= 1)) {
             issue_all(cpu->pe);
         }
@@ -164,6 +179,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     }
     uint64_t line = line_of(page->pa | (va & 4095));
     struct pw_line *l = &pw_lines[line];
+    stream(cpu, page, va, op);
     touch(line);
     catch_up(line);
     if (!((l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) &&

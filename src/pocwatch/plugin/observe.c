@@ -23,6 +23,7 @@
 #include "places.h"
 #include "qemu_api.h"
 #include "regime.h"
+#include "stream.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -32,6 +33,7 @@ PW_API int qemu_plugin_version = PW_QEMU_API_VERSION;
 static struct vcpu vcpus[PW_MAX_PES];
 static _Thread_local struct vcpu *self; /* the vCPU whose thread this is */
 static unsigned dc_zva_block = 64;
+static const char *stream_path; /* where the access stream goes, if anywhere */
 static bool debug; /* compare every translation with QEMU's; print counters at exit */
 
 static inline struct vcpu *vcpu_at(unsigned index)
@@ -210,6 +212,18 @@ static void check_pa(struct vcpu *v, const struct pw_site *site, qemu_plugin_mem
     }
 }
 
+static void data_in_page(struct vcpu *v, const struct pw_site *site, const struct entry *e,
+                         uint64_t va, unsigned size, unsigned op)
+{
+    if (!e || !e->page.in_ram) {
+        return;
+    }
+    if (pw_streaming) {
+        pw_stream_put(v->cpu.pe, op, e->page.kind, e->page.pa | (va & ~PW_PAGE_MASK), size);
+    }
+    pw_data(&v->cpu, site, &e->page, va, size, op);
+}
+
 /* Accesses that miss, cross a page, are not to RAM, or of which the size is not remembered. */
 static void __attribute__((noinline)) access_slow(struct vcpu *v, const struct pw_site *site,
                                                   qemu_plugin_meminfo_t info, uint64_t va,
@@ -226,20 +240,15 @@ static void __attribute__((noinline)) access_slow(struct vcpu *v, const struct p
     } else if (debug) {
         check_pa(v, site, info, va, e);
     }
-    if (e && e->page.in_ram) {
-        pw_data(&v->cpu, site, &e->page, va, n, op);
-    }
+    data_in_page(v, site, e, va, n, op);
     if (n < size) {
         va += n;
-        e = find_data(v, site, va);
-        if (e && e->page.in_ram) {
-            pw_data(&v->cpu, site, &e->page, va, size - n, op);
-        }
+        data_in_page(v, site, find_data(v, site, va), va, size - n, op);
     }
 }
 
 static inline void access(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata,
-                          unsigned op)
+                          unsigned op, bool streamed)
 {
     struct vcpu *v = vcpu_at(index);
     const struct pw_site *site = userdata;
@@ -250,6 +259,9 @@ static inline void access(unsigned index, qemu_plugin_meminfo_t info, uint64_t v
     v->accesses++;
     /* The tag of the last byte's page: differs from the entry's when the access crosses pages. */
     if (likely(e->tag == (((va + size - 1) & PW_PAGE_MASK) | h->generation) && memo >> 8 == info)) {
+        if (streamed) {
+            pw_stream_put(v->cpu.pe, op, e->page.kind, e->page.pa | (va & ~PW_PAGE_MASK), size);
+        }
         pw_data(&v->cpu, site, &e->page, va, size, op);
         return;
     }
@@ -258,12 +270,22 @@ static inline void access(unsigned index, qemu_plugin_meminfo_t info, uint64_t v
 
 static void on_load(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
 {
-    access(index, info, va, userdata, PW_OP_LD);
+    access(index, info, va, userdata, PW_OP_LD, false);
 }
 
 static void on_store(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
 {
-    access(index, info, va, userdata, PW_OP_ST);
+    access(index, info, va, userdata, PW_OP_ST, false);
+}
+
+static void on_load_streamed(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
+{
+    access(index, info, va, userdata, PW_OP_LD, true);
+}
+
+static void on_store_streamed(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
+{
+    access(index, info, va, userdata, PW_OP_ST, true);
 }
 
 static void on_load_debug(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
@@ -312,12 +334,22 @@ static struct entry *__attribute__((noinline)) block_slow(struct vcpu *v, const 
     return pw_fetch_miss(v, b->lines[0].site, read_handle(&pc), b->pa);
 }
 
-static void fetch_lines(struct vcpu *v, const struct block *b, const struct pw_page *page)
+static inline void fetch_line(struct vcpu *v, const struct line *l, const struct pw_page *page,
+                              bool streamed)
+{
+    if (streamed) {
+        pw_stream_put(v->cpu.pe, PW_OP_IF, page->kind, page->pa | (l->va & ~PW_PAGE_MASK), 4u * l->n);
+    }
+    pw_fetch_line(&v->cpu, l->site, page, l->shadow, l->va, l->n);
+}
+
+static inline void fetch_lines(struct vcpu *v, const struct block *b, const struct pw_page *page,
+                               bool streamed)
 {
     const struct line *l = b->lines, *end = l + b->n_at_entry;
     v->cpu.fetch_ipa = page->ipa;
     do {
-        pw_fetch_line(&v->cpu, l->site, page, l->shadow, l->va, l->n);
+        fetch_line(v, l, page, streamed);
     } while (++l < end);
 }
 
@@ -326,7 +358,7 @@ static void __attribute__((noinline)) run_block_slow(struct vcpu *v, const struc
     drain(v);
     const struct entry *e = block_slow(v, b);
     if (e) {
-        fetch_lines(v, b, &e->page);
+        fetch_lines(v, b, &e->page, pw_streaming);
     } else {
         v->cpu.fetch_ipa = PW_NO_ADDRESS;
     }
@@ -352,24 +384,34 @@ static void on_block(unsigned index, void *userdata)
     const struct entry *e = enter_block(v, b);
     if (likely(e)) {
         v->cpu.fetch_ipa = e->page.ipa;
-        const struct line *l = b->lines;
-        pw_fetch_line(&v->cpu, l->site, &e->page, l->shadow, l->va, l->n);
+        fetch_line(v, b->lines, &e->page, false);
+    }
+}
+
+static inline void long_block(unsigned index, void *userdata, bool streamed)
+{
+    struct vcpu *v = vcpu_at(index);
+    const struct block *b = userdata;
+    const struct entry *e = enter_block(v, b);
+    if (likely(e)) {
+        fetch_lines(v, b, &e->page, streamed);
     }
 }
 
 /* A block of several lines. */
 static void on_long_block(unsigned index, void *userdata)
 {
-    struct vcpu *v = vcpu_at(index);
-    const struct block *b = userdata;
-    const struct entry *e = enter_block(v, b);
-    if (likely(e)) {
-        fetch_lines(v, b, &e->page);
-    }
+    long_block(index, userdata, false);
+}
+
+/* A block of any number of lines. */
+static void on_block_streamed(unsigned index, void *userdata)
+{
+    long_block(index, userdata, true);
 }
 
 /* The instructions behind a barrier or maintenance instruction of the block. */
-static void on_later_lines(unsigned index, void *userdata)
+static inline void later_lines(unsigned index, void *userdata, bool streamed)
 {
     struct vcpu *v = vcpu_at(index);
     const struct line *l = userdata;
@@ -380,19 +422,39 @@ static void on_later_lines(unsigned index, void *userdata)
     }
     if (e) {
         v->cpu.fetch_ipa = e->page.ipa;
-        pw_fetch_line(&v->cpu, l->site, &e->page, l->shadow, l->va, l->n);
+        fetch_line(v, l, &e->page, streamed);
     }
 }
 
+static void on_later_lines(unsigned index, void *userdata)
+{
+    later_lines(index, userdata, false);
+}
+
+static void on_later_lines_streamed(unsigned index, void *userdata)
+{
+    later_lines(index, userdata, true);
+}
+
 /* A block that may be an exception vector; an exception taken to the same EL shows only here. */
-static void on_vector_block(unsigned index, void *userdata)
+static inline void vector_block(unsigned index, void *userdata, bool streamed)
 {
     struct vcpu *v = vcpu_at(index);
     const struct block *b = userdata;
     if (v->el == b->el && (b->va & ~UINT64_C(0x7ff)) == v->vbar[b->el]) {
         pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
     }
-    on_long_block(index, userdata);
+    long_block(index, userdata, streamed);
+}
+
+static void on_vector_block(unsigned index, void *userdata)
+{
+    vector_block(index, userdata, false);
+}
+
+static void on_vector_block_streamed(unsigned index, void *userdata)
+{
+    vector_block(index, userdata, true);
 }
 
 /* A block outside the watched RAM. */
@@ -510,6 +572,9 @@ static void on_system(unsigned index, void *userdata)
          * shareability domain will do: the PE's own operations complete even for NSH. */
         if (p->insn.op == PW_OP_DSB) {
             flush_others(v, pw_vcpu_complete(v));
+            if (pw_streaming) {
+                pw_stream_put(v->cpu.pe, PW_OP_DSB, PW_KIND_WB, 0, 0);
+            }
         }
         if (p->insn.full) {
             pw_barrier(&v->cpu, &p->site, p->insn.op);
@@ -542,10 +607,12 @@ static void on_identification(unsigned index, void *userdata)
 static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarch64)
 {
     if (!aarch64 || pw_may_access(p->site.insn)) {
-        qemu_plugin_register_vcpu_mem_cb(insn, debug ? on_load_debug : on_load,
-                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, &p->site);
-        qemu_plugin_register_vcpu_mem_cb(insn, debug ? on_store_debug : on_store,
-                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, &p->site);
+        qemu_plugin_mem_cb load = debug ? on_load_debug : pw_streaming ? on_load_streamed : on_load;
+        qemu_plugin_mem_cb store = debug ? on_store_debug : pw_streaming ? on_store_streamed : on_store;
+        qemu_plugin_register_vcpu_mem_cb(insn, load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
+                                         &p->site);
+        qemu_plugin_register_vcpu_mem_cb(insn, store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
+                                         &p->site);
     }
     if (aarch64 && pw_synchronises(&p->insn)) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_system, QEMU_PLUGIN_CB_R_REGS, p);
@@ -629,19 +696,23 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
                                                    places[i - 1]);
         }
         if (b->pa != PW_NO_ADDRESS && group < b->n_lines && b->lines[group].first == i) {
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_later_lines, QEMU_PLUGIN_CB_R_REGS,
-                                                   (void *)&b->lines[group++]);
+            qemu_plugin_register_vcpu_insn_exec_cb(
+                insn, pw_streaming ? on_later_lines_streamed : on_later_lines, QEMU_PLUGIN_CB_R_REGS,
+                (void *)&b->lines[group++]);
         }
         if (places[i]) {
             instrument(insn, places[i], aarch64);
         }
     }
-    qemu_plugin_register_vcpu_tb_exec_cb(tb,
-                                         b->pa == PW_NO_ADDRESS     ? on_other_block
-                                         : el && b->va % 0x80 == 0 ? on_vector_block
-                                         : b->n_at_entry > 1       ? on_long_block
-                                                                   : on_block,
-                                         QEMU_PLUGIN_CB_R_REGS, (void *)b);
+    bool vector = el && b->va % 0x80 == 0;
+    qemu_plugin_register_vcpu_tb_exec_cb(
+        tb,
+        b->pa == PW_NO_ADDRESS ? on_other_block
+        : pw_streaming         ? (vector ? on_vector_block_streamed : on_block_streamed)
+        : vector               ? on_vector_block
+        : b->n_at_entry > 1    ? on_long_block
+                               : on_block,
+        QEMU_PLUGIN_CB_R_REGS, (void *)b);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -683,6 +754,14 @@ static void on_vcpu_init(qemu_plugin_id_t id, unsigned index)
     pthread_mutex_unlock(&lock);
 }
 
+static void on_vcpu_idle(qemu_plugin_id_t id, unsigned index)
+{
+    (void)id;
+    if (index < PW_MAX_PES) {
+        pw_stream_flush(index);
+    }
+}
+
 /* A halted vCPU may have been reset (PSCI CPU_ON, system reset): no MSR tells. */
 static void on_vcpu_resume(qemu_plugin_id_t id, unsigned index)
 {
@@ -718,6 +797,7 @@ static void on_exit_cb(qemu_plugin_id_t id, void *userdata)
             }
         }
     }
+    pw_stream_close();
     struct pw_runheader *h = pw_run_header();
     if (h) {
         h->finished = 1;
@@ -762,6 +842,8 @@ static bool parse_argument(const char *argument, struct pw_config *config)
         return parse_number(value, &config->ram_base);
     } else if (IS("ramsize")) {
         return parse_number(value, &config->ram_size);
+    } else if (IS("stream")) {
+        stream_path = value;
     } else if (IS("unsynced")) {
         return parse_switch(value, &config->report_unsynced);
     } else if (IS("redundant")) {
@@ -798,7 +880,7 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         if (!parse_argument(argv[i], &config)) {
             fprintf(stderr, "pocwatch: plugin was given '%s' but takes run=, ram=, rambase=, "
                             "ramsize=, table=, rules=, unsynced=on|off, redundant=on|off, "
-                            "debug=on|off\n", argv[i]);
+                            "stream=, debug=on|off\n", argv[i]);
             return 1;
         }
     }
@@ -813,6 +895,13 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
     pw_run_header()->n_pes = (uint32_t)info->system.smp_vcpus;
     pw_run_header()->ram_base = config.ram_base;
     pw_run_header()->ram_size = config.ram_size;
+    if (stream_path) {
+        if (!pw_stream_open(stream_path, (unsigned)info->system.smp_vcpus, error, sizeof error)) {
+            fprintf(stderr, "pocwatch: %s\n", error);
+            return 1;
+        }
+        qemu_plugin_register_vcpu_idle_cb(id, on_vcpu_idle);
+    }
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu_init);
     qemu_plugin_register_vcpu_resume_cb(id, on_vcpu_resume);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);

@@ -22,11 +22,18 @@ def shared_ram(ram: Path, size_bytes: int) -> list[str]:
 
 
 def watched(
-    plugin: Path, directory: Path, ram: Path, ram_base: int, ram_size: int, *switches: str
+    plugin: Path,
+    directory: Path,
+    ram: Path,
+    ram_base: int,
+    ram_size: int,
+    *switches: str,
+    stream: Path | None = None,
 ) -> list[str]:
     """Return the arguments that load the plugin; its files are `run`, `table` in `directory`.
 
-    `rules` among the switches is a file there, too; all others are turned on.
+    `rules` among the switches is a file there, too; all others are turned on. `stream` is where every
+    access goes, a file or FIFO.
     """
     options = {
         "run": _escaped(directory / "run"),
@@ -35,6 +42,8 @@ def watched(
         "ramsize": hex(ram_size),
         "table": _escaped(directory / "table"),
     }
+    if stream is not None:
+        options["stream"] = _escaped(stream.absolute())
     for switch in switches:
         options[switch] = _escaped(directory / "rules") if switch == "rules" else "on"
     words = ",".join(f"{key}={value}" for key, value in options.items())

@@ -31,7 +31,11 @@ _PAGE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line."""
+    """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line.
+
+    `stream` gets every access as a record (`cost.cachesim.record`): a new file, or a FIFO that has or
+    will have a reader.
+    """
 
     command: Sequence[str]
     platform: str = "auto"
@@ -42,6 +46,7 @@ class Options:
     unsynced: bool = False
     redundant: bool = False
     keep: Path | None = None
+    stream: Path | None = None
 
     def words(self) -> list[str]:
         """Return the command line that asks for this run again."""
@@ -164,6 +169,7 @@ def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
             machine.ram_base,
             machine.ram_size,
             *(switch for switch, on in wanted.items() if on),
+            stream=options.stream,
         ),
     ]
 
