@@ -1,0 +1,193 @@
+"""`pocwatch check`: cache-cleaning policies against scenarios, proved or refuted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pocwatch.kvm.verdict import Result, Word
+
+_ICACHES = ("pipt", "vipt", "vpipt", "aivivt")
+
+
+def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(part for given in value for part in given.split(",") if part))
+
+
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--scenario", "scenarios", multiple=True, callback=_split, metavar="NAME|FILE.py[,…]",
+    help="Situations to judge in. Default: all shipped.",
+)  # fmt: skip
+@click.option(
+    "--policy", "policies", multiple=True, callback=_split, metavar="NAME|FILE.py[,…]",
+    help="Designs to judge. Default: all shipped.",
+)  # fmt: skip
+@click.option(
+    "--platform", "names", multiple=True, callback=_split, metavar="NAME|FILE.toml[,…]",
+    help="The caches. Default: all shipped.",
+)  # fmt: skip
+@click.option("--json", "json_file", metavar="FILE", help="Write the results; - is standard output.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="all CPUs",
+    help="Processes to use.",
+)  # fmt: skip
+@click.option(
+    "--max-states", type=click.IntRange(1), help="Stop a cell there: its verdict is then unknown."
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(0), help="The same, by time."
+)
+@click.option(
+    "--icache", type=click.Choice(_ICACHES), help="The instruction cache. Default: the platform's."
+)
+@click.option(
+    "--fwb-fetches", type=click.Choice(["forced", "unforced"]), default="forced", show_default=True,
+    help="Whether FEAT_S2FWB forces instruction fetches as well: the Arm ARM can be read either way.",
+)  # fmt: skip
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    scenarios: Sequence[str],
+    policies: Sequence[str],
+    names: Sequence[str],
+    json_file: str | None,
+    jobs: int,
+    max_states: int | None,
+    max_seconds: float | None,
+    icache: str | None,
+    fwb_fetches: str,
+    quiet: bool,
+) -> int:
+    """Prove or refute cache-cleaning policies of a hypervisor.
+
+    Prints the matrix of policies and scenarios, for each platform. Safe is a proof over all legal
+    behaviours of the caches and all interleavings; unsafe comes with the shortest counterexample.
+
+    \b
+    Examples:
+      pocwatch check
+      pocwatch check --platform xgene-l3 --policy poc-on-fault,mainline-2021
+      pocwatch check --scenario swap --policy my_policy.py --json results.json
+      pocwatch check explain boot-image pou-on-fault
+
+    Exit codes: 0 all safe or not applicable, 1 something unsafe, leaking or unknown, 2 bad input.
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from pocwatch import platforms
+    from pocwatch.cli import cells
+    from pocwatch.kvm.guest import Stage2
+    from pocwatch.kvm.policies import POLICIES
+    from pocwatch.kvm.scenarios import SCENARIOS
+    from pocwatch.kvm.verdict import Word
+    from pocwatch.platforms import ICache
+    from pocwatch.report import check_json, check_text
+
+    options = cells.Options(
+        icache=ICache(icache) if icache else None,
+        forced=Stage2.FORCED if fwb_fetches == "forced" else Stage2.FORCED_DATA,
+        max_states=max_states,
+        max_seconds=max_seconds,
+    )
+    wanted = cells.cells(
+        scenarios or list(SCENARIOS), policies or list(POLICIES), names or platforms.names(), options
+    )
+    _refuse_unwritable(json_file)
+    found: list[Result] = []
+    live = _Live(len(wanted), enabled=not quiet and sys.stderr.isatty())
+
+    def on_result(result: Result) -> None:
+        found.append(result)
+        live.update(found)
+
+    interrupted = False
+    try:
+        results = cells.judge_all(wanted, min(jobs, len(wanted)), on_result)
+    except KeyboardInterrupt:
+        interrupted = True
+        results = found
+    live.clear()
+    if json_file:
+        value = json.dumps(check_json.json_value(results, complete=not interrupted), indent=1)
+        if json_file == "-":
+            click.echo(value)
+        else:
+            Path(json_file).write_text(value + "\n")
+    if json_file != "-":
+        paint = _paint if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else check_text.plain
+        click.echo(check_text.text(results, len(wanted) - len(results), paint), nl=False)
+    _tell_idle(results, wanted)
+    if interrupted:
+        raise KeyboardInterrupt
+    good = all(result.verdict in (Word.SAFE, Word.NOT_APPLICABLE) for result in results)
+    return 0 if good else 1
+
+
+def _refuse_unwritable(json_file: str | None) -> None:
+    """Raise before anything is computed that could not be kept."""
+    from pocwatch.sanitizer.errors import UsageError
+
+    if json_file in (None, "-"):
+        return
+    assert json_file is not None
+    folder = Path(json_file).absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(json_file).is_dir():
+        raise UsageError(f"--json {json_file}: it cannot be written: is {folder} a writable folder?")
+
+
+def _tell_idle(results: Sequence[Result], wanted: Sequence[object]) -> None:
+    """Say which of the user's policies never did anything in what was judged."""
+    from pocwatch.cli import authored, cells
+    from pocwatch.kvm.verdict import Word
+
+    acted = {r.policy for r in results if r.acted and r.verdict is not Word.NOT_APPLICABLE}
+    judged = {r.policy for r in results if r.verdict is not Word.NOT_APPLICABLE}
+    references = {c.policy for c in wanted if isinstance(c, cells.Cell)}
+    for reference, name in sorted(references):
+        if reference.endswith(".py") and name in judged - acted:
+            made = next(p for p in authored.policies_of(reference) if p.name == name)
+            click.echo(
+                f"pocwatch: policy {name!r} ({authored.source_of(made)}) never did anything in these "
+                "scenarios: none of its hooks returned an operation",
+                err=True,
+            )
+
+
+def _paint(text: str, word: Word) -> str:
+    colours = {"safe": "green", "unsafe": "red", "leak": "magenta", "unknown": "yellow"}
+    return click.style(text, fg=colours.get(word.value))
+
+
+class _Live:
+    """One line on standard error: how many cells are judged."""
+
+    def __init__(self, total: int, enabled: bool) -> None:
+        self._total = total
+        self._enabled = enabled
+
+    def update(self, found: Sequence[Result]) -> None:
+        """Show how far it is."""
+        if self._enabled:
+            last = found[-1]
+            sys.stderr.write(
+                f"\r\x1b[2Kpocwatch: {len(found)}/{self._total} cells, last {last.scenario} × "
+                f"{last.policy} on {last.platform}"
+            )
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Erase the line."""
+        if self._enabled:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
