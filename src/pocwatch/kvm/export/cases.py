@@ -7,6 +7,7 @@ the concrete models cannot say anything else than the line model does.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
@@ -58,6 +59,7 @@ def silent(platform: Platform, *, fill: bool) -> dict[str, tuple[Case, ...]]:
     return {name: folded(table, domain(platform)) for name, table in sorted(tables.items())}
 
 
+@functools.cache
 def outcomes(platform: Platform, event: Event) -> tuple[tuple[Case, ...], ...]:
     """Return the cases of an event, an entry for each outcome that it may have.
 
@@ -74,6 +76,7 @@ def outcomes(platform: Platform, event: Event) -> tuple[tuple[Case, ...], ...]:
     return tuple(folded(table, domain(platform)) for table in tables)
 
 
+@functools.cache
 def fresh(platform: Platform, kind: Kind) -> tuple[Case, ...]:
     """Return cases that change nothing and whose guards are where a read of the kind is fresh."""
     table = {
