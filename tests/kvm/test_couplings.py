@@ -133,6 +133,20 @@ def test_discarding_a_partial_line_loses_its_other_bytes(platform: platforms.Pla
     assert proved(ranges.model(platform, ranges.spares_partial_lines)) == 100
 
 
+def test_an_invalidate_may_be_as_wide_as_a_granule() -> None:
+    """CTR_EL0.CWG, not DminLine, is what a buffer that is invalidated must be aligned to (B8.39, C6)."""
+    platform = platforms.load("xgene-l3")
+    line_wise = ranges.model(
+        platform, ranges.spares_partial_lines, lines=2, granule=ranges.GRANULE
+    )
+    actions = refuted(line_wise, range_loop.KEPT)
+    assert actions == ("all is written", "dc ivac at 0", "dsb")
+    granule_wise = ranges.model(
+        platform, ranges.spares_partial_granules, lines=2, granule=ranges.GRANULE
+    )
+    assert proved(granule_wise) == 152
+
+
 # --- One line, two owners (facts B8.45, B8.16, B8.53, B8.56, C16) ------------------------------------
 
 NEVER_STALE = "no judged read is stale"
