@@ -1,8 +1,8 @@
 """What pocwatch costs, as ratios within one run. `make bench`.
 
 Boots the demonstration machine without plugin, with an empty plugin and under pocwatch, in turn, and
-times the commands that need no machine. Prints tables and says which goals are missed; changes
-nothing but with --update-docs and --json.
+times the commands that need no machine and the cache simulator. Prints tables and says which goals
+are missed; changes nothing but with --update-docs and --json.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 
 import boots
+import cachesim
 import commands
 import tables
 
+from pocwatch.cost.cachesim import CacheSimError
 from pocwatch.demo import machine as demo
 from pocwatch.demo.errors import DemoError
 from pocwatch.sanitizer.errors import MachineError, UsageError
@@ -35,7 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*_WHAT, "commands"],
+        choices=[*_WHAT, "commands", "cachesim"],
         help="measure this alone; repeatable (default: everything but host-2-cpus)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every sample there")
@@ -58,12 +60,13 @@ def _boots(wanted: list[str], runs: int) -> list[boots.Boot]:
 def main() -> int:
     """Measure what was asked for; return 1 if a goal is missed."""
     arguments = _arguments()
-    wanted = arguments.only or ["host", "guest", "commands"]
+    wanted = arguments.only or ["host", "guest", "commands", "cachesim"]
     booted = _boots(wanted, arguments.runs)
     timings = commands.measure(arguments.runs, _say) if "commands" in wanted else []
-    text = tables.markdown(booted, timings, arguments.runs)
+    rates = cachesim.measure(_say) if "cachesim" in wanted else []
+    text = tables.markdown(booted, timings, rates, arguments.runs)
     print(text)
-    missed = tables.missed(booted, timings)
+    missed = tables.missed(booted, timings, rates)
     for line in missed:
         _say(f"goal missed: {line}")
     if arguments.json:
@@ -71,6 +74,7 @@ def main() -> int:
             "machine": platform.platform(),
             "boots": [boot.record() for boot in booted],
             "commands": [timing.record() for timing in timings],
+            "cachesim": [rate.record() for rate in rates],
         }
         arguments.json.write_text(json.dumps(record, indent=1) + "\n")
     if arguments.update_docs:
@@ -81,5 +85,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (DemoError, MachineError, UsageError, OSError) as error:
+    except (CacheSimError, DemoError, MachineError, UsageError, OSError) as error:
         sys.exit(f"bench: {error}")

@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import median
 
 import boots
+import cachesim
 from boots import Boot, Sample, cpu, wall
+from cachesim import Rate
 from commands import Timing
 
 from pocwatch.demo.machine import HOST_MEMORY_MIB
@@ -59,23 +61,33 @@ def _boot(boot: Boot) -> str:
     )
 
 
-def markdown(booted: Sequence[Boot], timings: Sequence[Timing], runs: int) -> str:
+def markdown(
+    booted: Sequence[Boot], timings: Sequence[Timing], rates: Sequence[Rate], runs: int
+) -> str:
     """Return all tables."""
     parts = [f"Median (smallest–largest) of {runs} rounds; ratios are taken within a round."]
     parts += [_boot(boot) for boot in booted]
     if timings:
         rows = [[t.what, f"{t.seconds:.2f}", f"{t.goal_s:g}"] for t in timings]
         parts.append(_rows(["", "s", "goal s"], rows))
+    if rates:
+        columns = ["cache simulation", "accesses, M", "M accesses/s", "goal"]
+        parts.append(_rows(columns, [cachesim.row(rate) for rate in rates]))
     return "\n\n".join(parts)
 
 
-def missed(booted: Sequence[Boot], timings: Sequence[Timing]) -> list[str]:
+def missed(booted: Sequence[Boot], timings: Sequence[Timing], rates: Sequence[Rate]) -> list[str]:
     """Return a line for each goal that is missed."""
     lines = []
     for boot in booted:
         ratio = median(boot.ratios(boots.OURS, wall))
         if ratio > boots.GOAL:
             lines.append(f"{boot.scenario}: {ratio:.2f}× the time, at most {boots.GOAL:.1f}×")
+    lines += [
+        f"{rate.what}: {rate.per_second / 1e6:.1f} M accesses/s, at least {rate.goal / 1e6:g}"
+        for rate in rates
+        if rate.per_second < rate.goal
+    ]
     return lines + [
         f"{t.what}: {t.seconds:.2f} s, at most {t.goal_s:g} s"
         for t in timings

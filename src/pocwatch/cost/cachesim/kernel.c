@@ -101,11 +101,16 @@ static void __attribute__((noinline)) data_slow(struct pw_sim *s, unsigned pe, u
 static inline void data(struct pw_sim *s, unsigned pe, unsigned use, uint64_t line)
 {
     struct cache *c = s->at[pe][0];
-    int64_t place = cache_find(c, line);
-    bool stores = use == PW_USE_STORE || use == PW_USE_ZVA;
+    int64_t place;
+    bool stores = use == PW_USE_STORE || use == PW_USE_ZVA, recent = cache_is_recent(c, line, &place);
+    if (!recent) {
+        place = cache_find(c, line);
+    }
     if (place >= 0 && (!stores || (c->dirty[place] && !lines_has(&s->fetched_dirty, line)))) {
         counts_of(s, pe, c)->hits[use]++;
-        cache_touch(c, line, place);
+        if (!recent) {
+            cache_touch(c, line, place);
+        }
         return;
     }
     data_slow(s, pe, use, line);
@@ -138,7 +143,12 @@ static void __attribute__((noinline)) fetch_slow(struct pw_sim *s, unsigned pe, 
 static inline void fetch(struct pw_sim *s, unsigned pe, unsigned kind, uint64_t line)
 {
     struct cache *c = &s->l1i[pe];
-    int64_t place = cache_find(c, line);
+    int64_t place;
+    if (cache_is_recent(c, line, &place)) {
+        counts_of(s, pe, c)->hits[PW_USE_FETCH]++;
+        return;
+    }
+    place = cache_find(c, line);
     if (place >= 0) {
         counts_of(s, pe, c)->hits[PW_USE_FETCH]++;
         cache_touch(c, line, place);

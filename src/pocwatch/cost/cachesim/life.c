@@ -11,13 +11,17 @@ static bool make_cache(struct cache *c, const struct pw_sim_cache_config *config
     *c = (struct cache){.set_mask = config->sets - 1, .ways = config->ways,
                         .is_plru = config->plru, .level = (unsigned)level,
                         .index = (unsigned)(1 + level), .pe = pe, .plru = plru};
-    c->tags = malloc(places * sizeof *c->tags);
+    size_t readable = places + NONE_RECENT + 1;
+    c->tags = malloc(readable * sizeof *c->tags);
+    c->recent = malloc(config->sets);
     c->dirty = calloc(places, 1);
     c->uses = calloc(places, sizeof *c->uses);
-    if (!c->tags || !c->dirty || !c->uses) {
+    if (!c->tags || !c->recent || !c->dirty || !c->uses) {
         return false;
     }
-    memset(c->tags, 0xff, places * sizeof *c->tags);
+    memset(c->tags, 0xff, readable * sizeof *c->tags);
+    memset(c->recent, NONE_RECENT, config->sets);
+    c->complete = true;
     for (unsigned way = 0; config->plru && way < config->ways; way++) {
         plru->keep[way] = ~UINT64_C(0);
         plru->point[way] = 0;
@@ -46,7 +50,7 @@ static struct cache *make_level(const struct pw_sim *s, const struct pw_sim_cach
 
 static bool complete(const struct cache *caches, unsigned n)
 {
-    return caches && caches[n - 1].uses;
+    return caches && caches[n - 1].complete;
 }
 
 struct pw_sim *pw_sim_new(const struct pw_sim_config *config)
@@ -82,6 +86,7 @@ static void free_level(struct cache *caches, unsigned n)
     for (unsigned i = 0; caches && i < n; i++) {
         free(caches[i].tags);
         free(caches[i].dirty);
+        free(caches[i].recent);
         free(caches[i].uses);
         free(caches[i].removed.slots);
     }
