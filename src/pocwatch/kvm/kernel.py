@@ -6,8 +6,8 @@ the pieces do is the same under every policy: only the maintenance between them 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pocwatch.arch.ops import INSTRUCTION_MAINTENANCE, Kind, Op
@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from pocwatch.kvm.system import System
 
 Outcome = tuple[Action, State]
+BARRIERS = (Op.DMB, Op.DSB, Op.ISB)
 
 
 @dataclass(frozen=True, slots=True)
 class Maintain:
-    """One operation of a policy's hook; by VA: on the page behind the VM's memslot."""
+    """An operation of a policy's hook, with the barriers behind it; by VA: on the page of the memslot.
+
+    An operation that is waited for takes effect at one moment before the end of its DSB, and what others
+    do comes before or after that moment. So nothing is lost if both are one step.
+    """
 
     operation: Operation
+    barriers: tuple[Op, ...]
     vm: int
     hook: str
 
@@ -34,20 +40,22 @@ class Maintain:
         pe = system.pe(state, agent)
         at_el2 = isinstance(self.operation, AtEl2)
         op = self.operation.op if isinstance(self.operation, AtEl2) else self.operation
-        event = op.spelling + (" at EL2" if at_el2 else "")
+        words = [op.spelling + (" at EL2" if at_el2 else ""), *(b.spelling for b in self.barriers)]
+        event = "; ".join(words)
         why = f"{system.policy.name}: {self.hook}"
+        barriers = [lines.step(barrier, pe) for barrier in self.barriers]
+        page = state.slots[self.vm].page
         if op in INSTRUCTION_MAINTENANCE and not system.host_reaches_icache(op, at_el2=at_el2):
             why += f"; the guest's entries in a {system.icache.name} I-cache stay"
-            yield Action(system.names[agent], event, why), state
-            return
-        if op in system.BY_VA:
-            page = state.slots[self.vm].page
-            if page == NOT_RESIDENT:
-                yield Action(system.names[agent], f"{event}: no page there", why), state
-                return
-            yield system.act(state, agent, event, why, page, lines.step(op, pe))
+            yield system.act_on_all(state, agent, event, why, *barriers)
+        elif op not in system.BY_VA:
+            yield system.act_on_all(state, agent, event, why, lines.step(op, pe), *barriers)
+        elif page == NOT_RESIDENT:
+            yield system.act_on_all(state, agent, event, f"{why}: no page there", *barriers)
         else:
-            yield system.act_on_all(state, agent, event, why, lines.step(op, pe))
+            first, state = system.act(state, agent, event, why, page, lines.step(op, pe))
+            rest, state = system.act_on_all(state, agent, event, why, *barriers)
+            yield first._replace(steps=first.steps + rest.steps), state
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +65,14 @@ class Allocate:
     vm: int
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
-        page = system.free_page(state)
-        slot = state.slots[self.vm]._replace(page=page)
-        state = system.with_slot(state, self.vm, slot)
         step = lines.store(system.pe(state, agent), Kind.WB)
-        action, state = system.act(
-            state, agent, "zeroes a new page", "through the cacheable linear map", page, step
-        )
-        scrubbed = tuple(n == page or old for n, old in enumerate(state.scrubbed))
-        yield action, state._replace(scrubbed=scrubbed)
+        why = "through the cacheable linear map"
+        for page in system.free_pages(state):
+            slot = state.slots[self.vm]._replace(page=page)
+            after = system.with_slot(state, self.vm, slot)
+            action, after = system.act(after, agent, "zeroes a new page", why, page, step)
+            scrubbed = tuple(n == page or old for n, old in enumerate(after.scrubbed))
+            yield action, after._replace(scrubbed=scrubbed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +82,13 @@ class SwapIn:
     vm: int
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
-        page = system.free_page(state)
-        slot = state.slots[self.vm]._replace(page=page, swapped=False)
-        state = system.with_slot(state, self.vm, slot)
         by_pe = lines.store(system.pe(state, agent), Kind.WB)
         by_dma = lines.dma(Op.DMA_WR, coherent=True)
-        yield system.act(state, agent, "swaps the page in", "copied by a PE", page, by_pe)
-        yield system.act(state, agent, "swaps the page in", "by coherent DMA", page, by_dma)
+        for page in system.free_pages(state):
+            slot = state.slots[self.vm]._replace(page=page, swapped=False)
+            after = system.with_slot(state, self.vm, slot)
+            yield system.act(after, agent, "swaps the page in", "copied by a PE", page, by_pe)
+            yield system.act(after, agent, "swaps the page in", "by coherent DMA", page, by_dma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +108,22 @@ class BreakSharing:
             slot.page,
             lines.load(pe, Kind.WB),
         )
-        if after.broken is None:
-            new = system.free_page(state)
-            after = system.with_slot(
-                after, self.vm, slot._replace(page=new, shared=False, mapped=False)
+        if after.broken is not None:
+            yield action, after
+            return
+        written = lines.store(pe, Kind.WB)
+        for new in system.free_pages(state):
+            there = slot._replace(page=new, shared=False, mapped=False)
+            _, copied = system.act(
+                system.with_slot(after, self.vm, there), agent, "", "", new, written
             )
-            written = lines.store(pe, Kind.WB)
-            _, after = system.act(after, agent, "", "", new, written)
-            action = action._replace(
-                event="copies the shared page to a new one", steps=(*action.steps, (new, written))
+            yield (
+                action._replace(
+                    event="copies the shared page to a new one",
+                    steps=(*action.steps, (new, written)),
+                ),
+                copied,
             )
-        yield action, after
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,7 @@ class Publish:
     vm: int
     writable: bool
     executable: bool
+    vcpu: int | None = None  # goes back to its guest with it
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
         slot = state.slots[self.vm]
@@ -162,13 +175,17 @@ class Publish:
             mapped=True,
             writable=self.writable,
             executable=self.executable,
-            fetched=slot.fetched or self.executable,
+            fetched=slot.fetched or (self.executable and system.icache.vmid_tagged),
         )
-        rights = "r" + "w" * self.writable + "x" * self.executable
-        yield (
-            Action(system.names[agent], f"writes the stage 2 entry ({rights})"),
-            system.with_slot(state, self.vm, slot),
-        )
+        event = f"writes the stage 2 entry (r{'w' * self.writable}{'x' * self.executable})"
+        state = system.with_slot(state, self.vm, slot)
+        if self.vcpu is None:
+            yield Action(system.names[agent], event), state
+        else:
+            # One step: an ISB that comes later than it might synchronises more, never less.
+            isb = lines.step(Op.ISB, state.vcpus[self.vcpu].pe)
+            event += "; enters the guest"
+            yield system.act_on_all(state, agent, event, "an exception return", isb)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,16 +228,22 @@ class Merge:
             slot.page,
             lines.load(pe, Kind.WB),
         )
-        if state.broken is None:
-            other = system.free_page(state)
-            state = system.with_slot(state, self.vm, slot._replace(page=other, shared=True))
-            written = lines.store(pe, Kind.WB)
-            _, state = system.act(state, agent, "", "", other, written)
-            action = action._replace(
-                event="merges the page with another process's of the same content",
-                steps=(*action.steps, (other, written)),
+        if state.broken is not None:
+            yield action, state
+            return
+        written = lines.store(pe, Kind.WB)
+        for other in system.free_pages(state):
+            there = slot._replace(page=other, shared=True)
+            _, merged = system.act(
+                system.with_slot(state, self.vm, there), agent, "", "", other, written
             )
-        yield action, state
+            yield (
+                action._replace(
+                    event="merges the page with another process's of the same content",
+                    steps=(*action.steps, (other, written)),
+                ),
+                merged,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,9 +363,24 @@ def load(system: System, state: State, vcpu: int) -> tuple[Work, ...]:
 
 def hook(system: System, name: str, vm: int, occasion: Occasion) -> tuple[Work, ...]:
     """Return what the policy's hook does, as work."""
-    work = tuple(Maintain(op, vm, name) for op in system.policy.operations(name, occasion))
-    system.acted = system.acted or bool(work)
-    return work
+    known = system.hooks.get((name, vm, occasion))
+    if known is None:
+        operations = system.policy.operations(name, occasion)
+        known = system.hooks[name, vm, occasion] = _with_barriers(operations, vm, name)
+        system.acted = system.acted or bool(known)
+    return known
+
+
+def _with_barriers(operations: Sequence[Operation], vm: int, name: str) -> tuple[Work, ...]:
+    """Put each operation together with the barriers that follow it."""
+    work: list[Maintain] = []
+    for operation in operations:
+        if isinstance(operation, Op) and operation in BARRIERS and work:
+            last = work.pop()
+            work.append(replace(last, barriers=(*last.barriers, operation)))
+        else:
+            work.append(Maintain(operation, (), vm, name))
+    return tuple(work)
 
 
 def fault(system: System, state: State, vm: int, vcpu: int, access: Access) -> tuple[Work, ...]:
@@ -368,7 +406,7 @@ def fault(system: System, state: State, vm: int, vcpu: int, access: Access) -> t
         occasion = occasion._replace(executable=executable)
         work += hook(system, "at_prefetch_fault" if fetching else "at_data_fault", vm, occasion)
         work += hook(system, "at_map", vm, occasion)
-    return (*work, Publish(vm, writable, executable), Enter(vcpu))
+    return (*work, Publish(vm, writable, executable, vcpu))
 
 
 def bring_in(system: System, swapped: bool, vm: int, occasion: Occasion) -> list[Work]:

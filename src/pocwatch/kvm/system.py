@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from pocwatch.arch.ops import DATA_MAINTENANCE, By, Op
+from pocwatch.arch.ops import DATA_MAINTENANCE, By, Kind, Op
 from pocwatch.check.claims import Claim, always, sometimes, sometimes_step
+from pocwatch.kvm import lines
 from pocwatch.kvm.guest import Stage2
-from pocwatch.kvm.kernel import Work
+from pocwatch.kvm.kernel import BARRIERS, Work
 from pocwatch.kvm.lines import MAX_PES, REST, InstructionSide, Lines
-from pocwatch.kvm.policy import CHOICES, Policy
+from pocwatch.kvm.policy import CHOICES, Occasion, Policy
 from pocwatch.kvm.scenario import Agent, Role, Scenario
 from pocwatch.kvm.script import compiled
 from pocwatch.kvm.state import NOBODY, NOT_RESIDENT, Action, Slot, State, Thread, Vcpu, Verdict
@@ -54,6 +55,9 @@ class System:
         self.acted = any(
             getattr(self.choices, name) for name in CHOICES if name != "broadcasts"
         )  # set by kernel.hook as well: whether the policy makes any difference
+        self._free_lines: dict[int, int] = {}
+        self._free_classes: dict[tuple[int, ...], int] = {}
+        self.hooks: dict[tuple[str, int, Occasion], tuple[Work, ...]] = {}  # what each hook did
         self.stage2 = forced if self.choices.forces_wb else Stage2.NORMAL
         self.pes = min(platform.pes, MAX_PES)
         self.agents: Sequence[Agent] = scenario.agents
@@ -123,6 +127,47 @@ class System:
                             later = self._with_thread(later, agent, moved)
                         yield action, later
 
+    def canonical(self, state: State) -> State:
+        """Return one state for all that differ only in what cannot be told apart from now on.
+
+        Physical pages may change places: the first VM's page, or else another VM's, comes first. Of a
+        free page only what is left of its line after the write that comes with an allocation matters.
+        """
+        taken = [slot.page for slot in state.slots if slot.page != NOT_RESIDENT]
+        numbers, scrubbed = list(state.lines), list(state.scrubbed)
+        for page in range(PAGES):
+            if page not in taken:
+                numbers[page] = self._free_line(numbers[page])
+                scrubbed[page] = False
+        slots = state.slots
+        first = taken[0] if taken else min(range(PAGES), key=numbers.__getitem__)
+        if first != 0:
+            numbers[0], numbers[1] = numbers[1], numbers[0]
+            scrubbed[0], scrubbed[1] = scrubbed[1], scrubbed[0]
+            slots = tuple(
+                slot if slot.page == NOT_RESIDENT else slot._replace(page=1 - slot.page)
+                for slot in slots
+            )
+        return state._replace(lines=tuple(numbers), scrubbed=tuple(scrubbed), slots=slots)
+
+    def _free_line(self, number: int) -> int:
+        """Return the line that stands for all which the next allocation makes the same.
+
+        A line on which barriers still act stands for itself.
+        """
+        known = self._free_lines.get(number)
+        if known is None:
+            after = self.lines.after
+            pes = range(self.pes)
+            barriers = (lines.step(op, pe) for op in BARRIERS for pe in pes)
+            known = number
+            if all(after(number, barrier) == number for barrier in barriers):
+                writes = [lines.store(pe, Kind.WB) for pe in pes] + [lines.dma(Op.DMA_WR, coherent=True)]
+                key = tuple(after(number, write) for write in writes)
+                known = self._free_classes.setdefault(key, number)
+            self._free_lines[number] = known
+        return known
+
     def _continue(
         self, state: State, agent: int, thread: Thread
     ) -> Iterator[tuple[Action, State]]:
@@ -163,13 +208,21 @@ class System:
     def act_on_all(
         self, state: State, agent: int, event: str, why: str, *steps: Step
     ) -> tuple[Action, State]:
-        """Let the caches of every page see these steps: barriers, set/way, whole caches."""
+        """Let the caches of every page see these steps: barriers, set/way, whole caches.
+
+        Maintenance that passes by a free page is left out: it only takes away what caches may do.
+        """
         after = self.lines.after
-        numbers = state.lines
+        numbers = list(state.lines)
+        free = self.free_pages(state)
+        told = []
         for step in steps:
-            numbers = tuple(after(number, step) for number in numbers)
-        told = tuple((page, step) for step in steps for page in range(len(numbers)))
-        return Action(self.names[agent], event, why, told), state._replace(lines=numbers)
+            for page, number in enumerate(numbers):
+                if page not in free or step.op in BARRIERS:
+                    numbers[page] = after(number, step)
+                    told.append((page, step))
+        action = Action(self.names[agent], event, why, tuple(told))
+        return action, state._replace(lines=tuple(numbers))
 
     def judge(
         self, state: State, agent: int, event: str, why: str, page: int, step: Step
@@ -205,10 +258,10 @@ class System:
             return True
         return op is not Op.IC_IVAU and self.icache is not ICache.VPIPT
 
-    def free_page(self, state: State) -> int:
-        """Return a physical page that no memslot has."""
+    def free_pages(self, state: State) -> list[int]:
+        """Return the physical pages that no memslot has: an allocation may take any of them."""
         used = {slot.page for slot in state.slots}
-        return next(page for page in range(PAGES) if page not in used)
+        return [page for page in range(PAGES) if page not in used]
 
     def with_executable(self, state: State, page: int, by_guests: bool) -> State:
         """Return the state in which guests may, or no longer may, execute from a page."""
@@ -237,6 +290,6 @@ class System:
         """Note that a VM's caches have been on, if this vCPU's are."""
         vm = self.vm_of[vcpu]
         slot = state.slots[vm]
-        if slot.warm or not state.vcpus[vcpu].sctlr.caches_on:
+        if not self.scenario.contract or slot.warm or not state.vcpus[vcpu].sctlr.caches_on:
             return state
         return self.with_slot(state, vm, slot._replace(warm=True))
