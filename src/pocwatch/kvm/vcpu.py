@@ -12,6 +12,7 @@ from pocwatch.kvm.flags import Moves
 from pocwatch.kvm.guest import GUEST_NC, GUEST_WB, Sctlr, Stage2
 from pocwatch.kvm.policy import Access, Occasion
 from pocwatch.kvm.state import OWED_FETCHES, Action, Owed, State, Vcpu
+from pocwatch.line.word import Step
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -147,15 +148,22 @@ class _Fetch:
             yield from blocked
             return
         vcpu = _vcpu(system, state, agent)
+        before: tuple[tuple[int, Step], ...] = ()
         if system.scenario.contract and self.judged:
             for believed in guest.fetch_kinds(vcpu.sctlr, False, Stage2.NORMAL):
                 if slot.owed & _OWED_FOR_FETCH[believed]:
                     return
+            # The architecture asks this of a PE that executes what another made coherent.
+            isb = lines.step(Op.ISB, vcpu.pe)
+            synchronised, state = system.act(state, agent, "", "", slot.page, isb)
+            before = synchronised.steps
         for kind in guest.fetch_kinds(vcpu.sctlr, vcpu.dc, system.stage2):
             step = lines.fetch(vcpu.pe, kind)
             why = _why(vcpu, kind)
             if self.judged:
-                yield *system.judge(state, agent, "executes", why, slot.page, step), True
+                event = "isb; executes" if before else "executes"
+                action, after = system.judge(state, agent, event, why, slot.page, step)
+                yield action._replace(steps=before + action.steps), after, True
             else:
                 event = "fetches speculatively"
                 yield *system.act(state, agent, event, why, slot.page, step), True
