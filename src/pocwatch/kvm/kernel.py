@@ -49,6 +49,8 @@ class Maintain:
             why += f"; the guest's entries in a {system.icache.name} I-cache stay"
             yield system.act_on_all(state, agent, event, why, *barriers)
         elif op not in system.BY_VA:
+            if op is Op.IC_IALLUIS and Op.DSB in self.barriers:
+                state = self._nothing_fetched(system, state)
             yield system.act_on_all(state, agent, event, why, lines.step(op, pe), *barriers)
         elif page == NOT_RESIDENT:
             yield system.act_on_all(state, agent, event, f"{why}: no page there", *barriers)
@@ -56,6 +58,17 @@ class Maintain:
             first, state = system.act(state, agent, event, why, page, lines.step(op, pe))
             rest, state = system.act_on_all(state, agent, event, why, *barriers)
             yield first._replace(steps=first.steps + rest.steps), state
+
+    def _nothing_fetched(self, system: System, state: State) -> State:
+        """Return the state in which tagged I-caches hold nothing of the page, if it is execute-never.
+
+        Nobody fetches it under the VMID before it is mapped again, whatever is written to it meanwhile.
+        Linux __kvm_tlb_flush_vmid_ipa() of v5.16. Facts B1.11.
+        """
+        slot = state.slots[self.vm]
+        if slot.executable or not system.icache.vmid_tagged:
+            return state
+        return system.with_slot(state, self.vm, slot._replace(fetched=False))
 
 
 @dataclass(frozen=True, slots=True)
