@@ -92,6 +92,18 @@ def test_clean_and_invalidate_costs_a_write_back_and_the_next_read() -> None:
     assert cache(counts, "L2")["write_backs"]["maintenance"] == 1
     assert pe["memory_writes"] == {"eviction": 0, "maintenance": 1, "snoop": 0}
     assert pe["memory_reads"] == {"load": 1, "store": 1, "fetch": 0, "walk": 0, "zva": 0}
+    assert pe["induced_reads"] == {"load": 1, "store": 0, "fetch": 0, "walk": 0, "zva": 0}
+
+
+def test_a_read_from_memory_is_induced_wherever_the_line_was() -> None:
+    """After `dc zva` only L1 has the line: the miss in L2 is an ordinary one, the read is induced."""
+    counts = counted(small(), "P0 dc zva 3; P0 dc civac 3; P0 ld 3")
+    assert cache(counts, "L2")["misses"]["load"] == 1
+    assert cache(counts, "L2")["induced"]["load"] == 0
+    assert counts["pes"][0]["induced_reads"]["load"] == 1
+    again = counted(small(), "P0 ld 3; P0 dc civac 3; P0 dc zva 3; P0 dc zva 3")
+    assert cache(again, "L1")["induced"]["zva"] == 1
+    assert total(again["pes"][0]["induced_reads"]) == 0, "zeroing reads nothing"
 
 
 def test_a_miss_after_an_eviction_is_not_induced() -> None:

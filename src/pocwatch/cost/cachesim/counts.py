@@ -61,11 +61,15 @@ class CacheCounts(ctypes.LittleEndianStructure):
 
 
 class PeCounts(ctypes.LittleEndianStructure):
-    """One PE. `memory_reads` and `uncached` are by Use, `memory_writes` by Cause."""
+    """One PE. `memory_reads`, `induced_reads`, `uncached` are by Use, `memory_writes` by Cause."""
 
     _fields_ = (
         ("caches", CacheCounts * MAX_CACHES),
         ("memory_reads", ctypes.c_uint64 * len(Use)),  # lines
+        (
+            "induced_reads",
+            ctypes.c_uint64 * len(Use),
+        ),  # of these, after an induced miss in any cache
         ("memory_writes", ctypes.c_uint64 * len(Cause)),  # lines written back
         ("uncached", ctypes.c_uint64 * len(Use)),  # accesses that go past the caches
         ("redirtied", ctypes.c_uint64),  # stores to a line that maintenance had cleaned since
@@ -130,6 +134,7 @@ def data(counts: Counts, platform: Platform) -> dict[str, Any]:
             {
                 "caches": {name: _cache(pe.caches[i]) for i, name in enumerate(caches)},
                 "memory_reads": _named(pe.memory_reads, Use),
+                "induced_reads": _named(pe.induced_reads, Use),
                 "memory_writes": _named(pe.memory_writes, Cause),
                 "uncached": _named(pe.uncached, Use),
                 "redirtied": pe.redirtied,

@@ -79,11 +79,12 @@ _Static_assert(sizeof(struct pw_sim_cache_counts) == 184, "CacheCounts");
 struct pw_sim_pe_counts {
     struct pw_sim_cache_counts caches[5];
     uint64_t memory_reads[5];
+    uint64_t induced_reads[5];
     uint64_t memory_writes[3];
     uint64_t uncached[5];
     uint64_t redirtied;
 };
-_Static_assert(sizeof(struct pw_sim_pe_counts) == 1032, "PeCounts");
+_Static_assert(sizeof(struct pw_sim_pe_counts) == 1072, "PeCounts");
 struct pw_sim_op_counts {
     uint64_t issued;
     uint64_t found[6][3];
@@ -94,7 +95,7 @@ struct pw_sim_counts {
     struct pw_sim_pe_counts pes[64];
     struct pw_sim_op_counts ops[32];
 };
-_Static_assert(sizeof(struct pw_sim_counts) == 70920, "Counts");
+_Static_assert(sizeof(struct pw_sim_counts) == 73480, "Counts");
 struct pw_sim_cache_config {
     uint32_t sets;
     uint32_t ways;

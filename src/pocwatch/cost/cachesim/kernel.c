@@ -18,8 +18,17 @@ static inline bool look_in(struct pw_sim *s, unsigned pe, unsigned use, uint64_t
         return true;
     }
     counts->misses[use]++;
-    counts->induced[use] += lines_has(&c->removed, line);
+    if (lines_has(&c->removed, line)) {
+        counts->induced[use]++;
+        s->induced = true;
+    }
     return false;
+}
+
+static void read_memory(struct pw_sim *s, unsigned pe, unsigned use)
+{
+    s->counts.pes[pe].memory_reads[use]++;
+    s->counts.pes[pe].induced_reads[use] += s->induced;
 }
 
 static unsigned look_up(struct pw_sim *s, unsigned pe, unsigned use, uint64_t line, unsigned first,
@@ -78,6 +87,7 @@ static void __attribute__((noinline)) data_slow(struct pw_sim *s, unsigned pe, u
                                                 uint64_t line)
 {
     bool stores = use == PW_USE_STORE || use == PW_USE_ZVA, whole = use == PW_USE_ZVA;
+    s->induced = false;
     unsigned at = look_up(s, pe, use, line, 0, whole ? 1 : s->n);
     struct cache *c = s->at[pe][0];
     if (at || stores) {
@@ -85,7 +95,7 @@ static void __attribute__((noinline)) data_slow(struct pw_sim *s, unsigned pe, u
         at = at < came ? at : came;
     }
     if (at == s->n && !whole) {
-        s->counts.pes[pe].memory_reads[use]++;
+        read_memory(s, pe, use);
     }
     fill(s, pe, line, whole && at ? 1 : at, 0);
     if (stores) {
@@ -121,6 +131,7 @@ static void __attribute__((noinline)) fetch_slow(struct pw_sim *s, unsigned pe, 
 {
     struct cache *c = &s->l1i[pe];
     unsigned at = s->n, first = s->config.first_unified;
+    s->induced = false;
     look_in(s, pe, PW_USE_FETCH, line, c);
     if (kind == PW_SIM_KIND_WB) {
         at = look_up(s, pe, PW_USE_FETCH, line, first, s->n);
@@ -129,7 +140,7 @@ static void __attribute__((noinline)) fetch_slow(struct pw_sim *s, unsigned pe, 
         fill(s, pe, line, at, first);
     }
     if (at == s->n) {
-        s->counts.pes[pe].memory_reads[PW_USE_FETCH]++;
+        read_memory(s, pe, PW_USE_FETCH);
     }
     install(s, pe, c, line, false);
     for (unsigned i = 0; s->config.dic && i < s->n_caches[0]; i++) {

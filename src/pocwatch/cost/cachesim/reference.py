@@ -130,9 +130,9 @@ class Reference:
         self.platform, self.ignored = platform, frozenset(ignored)
         self.n = len(platform.levels)
         self.counts = Counts()
-        self.cleaned: set[int] = (
-            set()
-        )  # lines that maintenance wrote back and no store touched since
+        self.induced = False  # whether the current access had an induced miss
+        # Lines that maintenance wrote back and no store touched since.
+        self.cleaned: set[int] = set()
         self.levels = [
             self._instances(i, level.geometry) for i, level in enumerate(platform.levels)
         ]
@@ -200,10 +200,11 @@ class Reference:
         """Load, store, walk or zero one line with Write-Back attributes."""
         stores = use in (Use.STORE, Use.ZVA)
         whole = use is Use.ZVA  # nothing of the old line is needed
+        self.induced = False
         at = self.look_up(pe, use, line, 0, 1 if whole else self.n)
         at = min(at, self.snoop(pe, line, 0, at, removes=stores))
         if at == self.n and not whole:
-            self.counts.pes[pe].memory_reads[use] += 1
+            self.read_memory(pe, use)
         self.fill(pe, line, 1 if whole and at else at, 0)
         if stores:
             way = self.at(0, pe).find(line)
@@ -215,6 +216,7 @@ class Reference:
 
     def fetch(self, pe: int, kind: Kind, line: int) -> None:
         """Fetch from one line with Write-Back or Write-Through attributes."""
+        self.induced = False
         if self.look_up(pe, Use.FETCH, line, L1I, 0) == L1I:
             return
         at, first = self.n, self.platform.first_unified
@@ -223,7 +225,7 @@ class Reference:
             at = min(at, self.snoop(pe, line, first, at, removes=False))
             self.fill(pe, line, at, first)
         if at == self.n:
-            self.counts.pes[pe].memory_reads[Use.FETCH] += 1
+            self.read_memory(pe, Use.FETCH)
         self.install(pe, self.l1i[pe], line, dirty=False)
 
     def look_up(self, pe: int, use: Use, line: int, first: int, end: int) -> int:
@@ -236,8 +238,15 @@ class Reference:
                 cache.touch(way)
                 return level
             counts.misses[use] += 1
-            counts.induced[use] += line in cache.removed
+            if line in cache.removed:
+                counts.induced[use] += 1
+                self.induced = True
         return self.n
+
+    def read_memory(self, pe: int, use: Use) -> None:
+        """Count a line read from memory."""
+        self.counts.pes[pe].memory_reads[use] += 1
+        self.counts.pes[pe].induced_reads[use] += self.induced
 
     def snoop(self, pe: int, line: int, first: int, at: int, *, removes: bool) -> int:
         """Have other caches give up what an access needs; return the level that gets their data.

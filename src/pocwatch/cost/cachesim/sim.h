@@ -19,7 +19,8 @@ struct pw_sim {
     /* With DIC: lines that went to an L1I and stayed dirty in a cache of level 0. No other line that is
      * dirty there has a copy that a store would remove. */
     struct lines fetched_dirty;
-    unsigned n; /* levels; also the number of memory, as a level */
+    bool induced; /* the current access missed on a line that maintenance removed */
+    unsigned n;   /* levels; also the number of memory, as a level */
 };
 
 static inline struct pw_sim_cache_counts *counts_of(struct pw_sim *s, unsigned pe, const struct cache *c)
