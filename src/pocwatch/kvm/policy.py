@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import enum
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -99,6 +99,7 @@ class Choices:
     broadcasts: bool
 
 
+_KNOWN = ("name", "origin", "needs", "not_applicable", *HOOKS, *CHOICES)
 _ACCEPTED = frozenset(
     {*DATA_MAINTENANCE, *INSTRUCTION_MAINTENANCE, *OUTER_MAINTENANCE, Op.DMB, Op.DSB, Op.ISB}
 )
@@ -121,8 +122,8 @@ class Policy:
                 value = _called(self.name, name, value, platform)
             if not isinstance(value, bool):
                 raise PolicyError(
-                    f"policy {self.name!r}: {name} is {value!r}: it takes True, False or a method of "
-                    "a platform that returns one of them"
+                    f"policy {self.name!r}: {name} is {value!r} ({_source(type(self.author))}): it "
+                    "takes True, False or a method of a platform that returns one of them"
                 )
             chosen[name] = value
         return Choices(**chosen)
@@ -137,15 +138,18 @@ class Policy:
         if method is None:
             return ()
         answer = _called(self.name, hook, method, occasion)
-        if not isinstance(answer, Iterable):
+        if not isinstance(answer, Iterable) or isinstance(answer, str):
             raise PolicyError(
                 f"policy {self.name!r}: {hook} returned {answer!r} ({_source(method)}): it takes a "
                 "tuple of operations"
             )
-        operations = tuple(answer)
+        # A generator's body runs here.
+        operations: tuple[Any, ...] = _called(
+            self.name, hook, lambda _: tuple(answer), occasion, method
+        )
         for operation in operations:
             op = operation.op if isinstance(operation, AtEl2) else operation
-            if op not in _ACCEPTED:
+            if not isinstance(op, Op) or op not in _ACCEPTED:
                 raise PolicyError(
                     f"policy {self.name!r}: {hook} returned {operation!r} ({_source(method)}): "
                     "accepted are members of pocwatch.arch.ops.Op that are maintenance or barriers"
@@ -169,19 +173,15 @@ class Policy:
 def of(author: Any) -> Policy:
     """Return the policy that an author's object describes. Raises PolicyError."""
     if inspect.isclass(author):
-        author = author()
+        author = _called(author.__name__, "making one", lambda _: author(), None, author)
     for required in ("name", "origin"):
         if not hasattr(author, required):
             raise PolicyError(
                 f"policy {type(author).__name__} ({_source(type(author))}) has no {required!r}: "
                 "it takes a text"
             )
-    for attribute in sorted(a for a in dir(author) if a.startswith("at_")):
-        if attribute not in HOOKS:
-            raise PolicyError(
-                f"policy {author.name!r} has a hook {attribute!r} ({_source(type(author))}): "
-                f"there is no such occasion; {_near(attribute, HOOKS)}"
-            )
+    for attribute in sorted(a for a in dir(author) if not a.startswith("_")):
+        _check_attribute(author, attribute)
     for required in ("name", "origin"):
         if not isinstance(getattr(author, required), str):
             raise PolicyError(
@@ -191,13 +191,35 @@ def of(author: Any) -> Policy:
     return Policy(author, author.name, author.origin)
 
 
-def _called(policy: str, what: str, method: Any, argument: Any) -> Any:
+def _check_attribute(author: Any, name: str) -> None:
+    """Raise for what would silently be no hook and no choice."""
+    where = f"policy {author.name!r} ({_source(type(author))})"
+    value = getattr(author, name)
+    if name.startswith("at_") and name not in HOOKS:
+        raise PolicyError(
+            f"{where} has a hook {name!r}: there is no such occasion; {_near(name, HOOKS)}"
+        )
+    if (name in HOOKS or name == "needs") and not callable(value):
+        takes = "an Occasion" if name in HOOKS else "a Platform"
+        raise PolicyError(f"{where}: {name} is {value!r}: it takes a method of {takes}")
+    if name == "not_applicable" and not isinstance(value, Mapping):
+        raise PolicyError(
+            f"{where}: {name} is {value!r}: it takes a dictionary, reasons by names of scenarios"
+        )
+    if name not in _KNOWN and (close := difflib.get_close_matches(name, _KNOWN, 1, 0.8)):
+        raise PolicyError(
+            f"{where}: {name} is no hook and no choice; {close[0]} is: if it is something of your "
+            "own, let its name begin with _"
+        )
+
+
+def _called(policy: str, what: str, method: Any, argument: Any, author: Any = None) -> Any:
     try:
         return method(argument)
     except Exception as error:
         raise PolicyError(
             f"policy {policy!r}: {what} raised {type(error).__name__}: {error} "
-            f"({_place_of(error, method)})"
+            f"({_place_of(error, author or method)})"
         ) from error
 
 
@@ -220,7 +242,10 @@ def _place_of(error: Exception, method: Any) -> str:
     while place is not None:
         frames.append((place.tb_frame.f_code.co_filename, place.tb_lineno))
         place = place.tb_next
-    mine = inspect.getsourcefile(method) if method is not None else None
+    try:
+        mine = inspect.getsourcefile(method)
+    except TypeError:
+        mine = None
     for filename, number in reversed(frames):
         if filename == mine:
             return f"{filename}:{number}"
