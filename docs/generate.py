@@ -1,13 +1,15 @@
 """Writes the parts of the documentation that are computed: `python docs/generate.py`.
 
 A part lies between `<!-- generated: NAME -->` and `<!-- end generated -->` in README.md or a file of
-this folder. tests/docs fails when a part or the drawing is stale.
+this folder. The drawing and the pages in traces/ are computed as a whole. tests/docs fails when any of
+it is stale.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,8 +25,13 @@ from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
 
 DOCS = Path(__file__).parent
+if str(DOCS) not in sys.path:
+    sys.path.insert(0, str(DOCS))
+from thread import page as the_thread  # noqa: E402  # of this folder, which is no package
+
 DRAWN = "cortex-a57"
 DRAWING = DOCS / f"{DRAWN}.svg"
+TRACES = DOCS / "traces"
 _PART = re.compile(
     r"(?P<head><!-- generated: (?P<name>[\w -]+) -->\n)(?P<body>.*?)(?P<tail><!-- end generated -->)",
     re.DOTALL,
@@ -166,6 +173,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "cost sets": cost_sets,
     "costs": shipped_costs,
     "published figures": published_figures,
+    "thread summary": the_thread.summary,
+    "thread claims": the_thread.table,
+    "thread decided": the_thread.decided,
+    "thread undecided": the_thread.undecided,
+    "thread assumptions": the_thread.assumptions,
     **{
         f"options of {name}": lambda name=name: options(name)  # type: ignore[misc]
         for name in cli.list_commands(click.Context(cli))
@@ -190,6 +202,12 @@ def main() -> None:
         if rendered(text) != text:
             page.write_text(rendered(text))
             print(f"{page.name}: written anew")
+    traces = the_thread.traces()
+    for file in TRACES.iterdir():
+        if file.name not in traces:
+            file.unlink()
+    for name, text in traces.items():
+        (TRACES / name).write_text(text)
     drawn = subprocess.run(
         ["dot", "-Tsvg"], input=dot(), capture_output=True, text=True, check=True
     )

@@ -3,7 +3,7 @@
 `sh` blocks hold commands, one a line, that exit with 0. `console` blocks hold commands behind `$ ` and
 what they print, with their exit code behind the language (`exit=1`). In output, a line `...` stands
 for any lines and `...` within a line for any text; a block without output says nothing about it.
-`toml` blocks with a name (`file=x.toml`) are files that the page's commands find.
+Blocks with a name (`file=x.toml`) are files that the page's commands find, beside `docs/` itself.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def give_files(page: Path, folder: Path) -> None:
     for block in blocks(page):
         if "file" in block.notes:
             (folder / block.notes["file"]).write_text(block.body)
+    (folder / "docs").symlink_to(ROOT / "docs")
 
 
 def give_machine(folder: Path) -> None:
