@@ -127,7 +127,7 @@ def _loaded(reference: str) -> ModuleType:
         raise UsageError(f"{reference}:{error.lineno}: not Python: {error.msg}") from None
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        lines = [frame.lineno for frame in frames if Path(frame.filename) == path.absolute()]
         place = f"{reference}:{lines[-1]}" if lines else reference
         raise UsageError(f"{place}: {type(error).__name__}: {error}") from None
     return module

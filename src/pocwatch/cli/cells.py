@@ -19,7 +19,6 @@ from pocwatch.kvm.verdict import Result, decide
 from pocwatch.platforms import ICache, Platform
 from pocwatch.sanitizer.errors import UsageError
 
-
 WORTH_A_POOL = 100  # cells; fewer are judged in the time that a worker takes to start
 
 
