@@ -57,6 +57,7 @@ class Lines:
 
     def __init__(self, platform: Platform, pes: int, instructions: InstructionSide) -> None:
         self.platform = platform
+        self.instructions = instructions
         cell = PendingCell.initial(automaton_of(platform), pes)
         followed = instructions is InstructionSide.FOLLOWED
         fetch = FetchSide(frozenset(range(pes)), platform.dic) if followed else None
