@@ -29,6 +29,11 @@ _DOCUMENT = Path(__file__).parents[2] / "docs" / "model-checkers.md"
 _START = "<!-- measured: begin (bench/model_checkers/compare.py --update-docs) -->"
 _END = "<!-- measured: end -->"
 
+QUESTIONS = (
+    (f"**Proving**: the host does `{CLEAN}`, so no read is stale. States, seconds of search.", CLEAN),
+    ("**Finding**: the host cleans nothing. States until found, seconds, steps of the trace.", None),
+)
+
 Run = Callable[[int], Measured]
 
 
@@ -85,29 +90,34 @@ def measure(
     return found
 
 
-def _figure(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def _cell(m: Measured | None) -> str:
+    if m is None:
+        return "–"
+    if m.said in _HARDER:
+        return f"> {m.states:,}, {m.said.value}" if m.states else m.said.value
+    trace = "" if m.trace is None else f", {m.trace} steps"
+    return f"{m.states:,} in {m.seconds:.2f} s{trace}"
 
 
 def table(found: list[Measured]) -> str:
-    """Return the runs as Markdown."""
-    columns = ["tool", "mode", "N", "verdict", "states", "search s", "build s", "trace"]
-    rows = [columns, ["---", "---", "--:", "---", "--:", "--:", "--:", "--:"]]
-    for m in found:
-        more = "> " if m.said in _HARDER and m.states else ""
-        rows.append(
-            [
-                m.tool,
-                m.mode,
-                str(m.lines),
-                m.said.value,
-                more + _figure(m.states, ","),
-                _figure(m.seconds, ".2f"),
-                _figure(m.build_s, ".1f"),
-                _figure(m.trace, "d"),
-            ]
-        )
+    """Return the runs as Markdown: a row per mode, a column per number of lines."""
+    numbers = sorted({m.lines for m in found})
+    rows = [["tool", "mode", *(f"N = {n}" for n in numbers), "build s"]]
+    rows.append(["---", "---", *(["--:"] * (len(numbers) + 1))])
+    for tool, mode in dict.fromkeys((m.tool, m.mode) for m in found):
+        of_mode = {m.lines: m for m in found if (m.tool, m.mode) == (tool, mode)}
+        builds = [m.build_s for m in of_mode.values()]
+        build = f"{min(builds):.1f}–{max(builds):.1f}"
+        rows.append([tool, mode, *(_cell(of_mode.get(n)) for n in numbers), build])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def preamble(platform: Platform, limits: Limits) -> str:
+    """Return what all runs have in common."""
+    return (
+        f"Platform {platform.name}; at most {limits.seconds:g} s to build and as much to search, and "
+        f"{limits.memory_mib} MiB, per run. After a limit more lines are not tried."
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -139,16 +149,9 @@ def main() -> int:
     platform = platforms.load(arguments.platform)
     limits = Limits(arguments.seconds, arguments.memory_mib)
     parts = []
-    for title, clean in (("With the clean", CLEAN), ("Without it", None)):
-        found = measure(platform, clean, arguments.lines, limits)
-        parts.append(f"**{title}** (`{clean or 'none'}`)\n\n{table(found)}")
-    text = "\n\n".join(
-        [
-            f"Platform {platform.name}; at most {limits.seconds:g} s to build and as much to search, "
-            f"and {limits.memory_mib} MiB, per run.",
-            *parts,
-        ]
-    )
+    for title, clean in QUESTIONS:
+        parts += [title, table(measure(platform, clean, arguments.lines, limits))]
+    text = "\n\n".join([preamble(platform, limits), *parts])
     print(text)
     if arguments.update_docs:
         page = _DOCUMENT.read_text()
