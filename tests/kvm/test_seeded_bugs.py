@@ -1,4 +1,4 @@
-"""Bugs that hypervisors really had, as small policies: refuted in the right scenario, for the right reason.
+"""Bugs that hypervisors really had, as small policies: refuted in the right scenario, in the right way.
 
 Each is mainline, or what it was a bug of, with one thing wrong; the numbers are those of facts B8. The
 fixed form is safe in the same scenario, so it is the bug that is found.
@@ -74,7 +74,7 @@ class Bug6(Mainline2021):
 
 
 class Bug10(Mainline2021):
-    """Pages that the MMU notifier maps are not cleaned (before "Clean dcache to PoC when changing PTE")."""
+    """Pages that the MMU notifier maps are not cleaned (before "Clean dcache ... due to CoW")."""
 
     name = "bug-10"
 
