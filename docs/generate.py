@@ -20,6 +20,9 @@ from pocwatch.arch.ops import DATA_MAINTENANCE, INSTRUCTION_MAINTENANCE
 from pocwatch.cli.main import cli
 from pocwatch.cost import model as costs
 from pocwatch.cost import published
+from pocwatch.kvm.policies import POLICIES
+from pocwatch.kvm.policy import CHOICES, HOOKS
+from pocwatch.kvm.scenarios import SCENARIOS
 from pocwatch.line import emit
 from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
@@ -164,12 +167,49 @@ def operations() -> str:
     return ", ".join(f"`{op.spelling}`" for op in known) + ".\n"
 
 
+def scenarios() -> str:
+    """Return the shipped scenarios of `check`."""
+    return _table(
+        ["scenario", "what happens", "facts"],
+        ([f"`{s.name}`", _escaped(s.description), _escaped(s.facts)] for s in SCENARIOS.values()),
+    )
+
+
+def policies() -> str:
+    """Return the shipped policies of `check`."""
+    return _table(
+        ["policy", "what it does", "origin"],
+        (
+            [
+                f"`{p.name}`",
+                _escaped(" ".join((type(p.author).__doc__ or "").split("\n\n")[0].split())),
+                _escaped(p.origin),
+            ]
+            for p in POLICIES.values()
+        ),
+    )
+
+
+def hooks() -> str:
+    """Return when a policy may do maintenance."""
+    return _table(["hook", "when"], ([f"`{name}`", text] for name, text in HOOKS.items()))
+
+
+def choices() -> str:
+    """Return what a policy may choose."""
+    return _table(["choice", "meaning"], ([f"`{name}`", text] for name, text in CHOICES.items()))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "states": states,
     "platforms": shipped_platforms,
     "automaton": automaton,
     "commands": commands,
     "operations": operations,
+    "scenarios": scenarios,
+    "policies": policies,
+    "hooks": hooks,
+    "choices": choices,
     "cost sets": cost_sets,
     "costs": shipped_costs,
     "published figures": published_figures,

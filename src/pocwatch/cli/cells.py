@@ -6,6 +6,7 @@ Policies and scenarios go to the workers by reference, because those of a user's
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -105,6 +106,25 @@ def judge_all(
     short = len(wanted) < WORTH_A_POOL and not any(_effort(cell) > 1 for cell in wanted)
     check_all(tasks, 1 if short else jobs, done)
     return [found[n] for n in range(len(wanted))]
+
+
+def hints(wanted: Sequence[Cell]) -> Callable[[Result], list[str]]:
+    """Return what gives the commands that tell more of a counterexample among these cells."""
+    by_name = {(c.scenario[1], c.policy[1], platform_of(c.platform, c.options).name): c for c in wanted}
+
+    def commands(result: Result) -> list[str]:
+        cell = by_name[result.scenario, result.policy, result.platform]
+        options = ["--platform", cell.platform]
+        if cell.options.icache is not None:
+            options += ["--icache", cell.options.icache.value]
+        if cell.options.forced is not Stage2.FORCED:
+            options += ["--fwb-fetches", "unforced"]
+        explain = ["pocwatch", "check", "explain", cell.scenario[0], cell.policy[0], *options]
+        word = "; ".join(map(str, result.word))
+        line = ["pocwatch", "line", "--platform", cell.platform, word]
+        return [shlex.join(explain), shlex.join(line)]
+
+    return commands
 
 
 def _effort(cell: Cell) -> int:

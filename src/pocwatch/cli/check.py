@@ -126,7 +126,8 @@ def command(
             Path(json_file).write_text(value + "\n")
     if json_file != "-":
         paint = _paint if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else check_text.plain
-        click.echo(check_text.text(results, len(wanted) - len(results), paint), nl=False)
+        missing = len(wanted) - len(results)
+        click.echo(check_text.text(results, missing, cells.hints(wanted), paint), nl=False)
     _tell_idle(results, wanted)
     if interrupted:
         raise KeyboardInterrupt

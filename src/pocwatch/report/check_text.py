@@ -18,6 +18,7 @@ _LEGEND = ". safe (proved)   X unsafe   L leak to another tenant   ? unknown   -
 _COLUMN = 3
 
 Paint = Callable[[str, Word], str]
+Hints = Callable[[Result], Sequence[str]]
 
 
 def plain(text: str, word: Word) -> str:
@@ -25,18 +26,20 @@ def plain(text: str, word: Word) -> str:
     return text
 
 
-def text(results: Sequence[Result], missing: int, paint: Paint = plain) -> str:
-    """Return the report; `missing` cells were asked for and not judged."""
-    blocks = [_lines(results, paint)] if len(results) <= FEW else _matrices(results, paint)
+def text(results: Sequence[Result], missing: int, hints: Hints, paint: Paint = plain) -> str:
+    """Return the report. `missing` cells were not judged; `hints`: commands that tell more of a cell."""
+    blocks = [_lines(results, hints, paint)] if len(results) <= FEW else _matrices(results, paint)
     return "\n".join([*blocks, _summary(results, missing)])
 
 
-def _lines(results: Sequence[Result], paint: Paint) -> str:
+def _lines(results: Sequence[Result], hints: Hints, paint: Paint) -> str:
     told = []
     for result in results:
         where = f"{result.scenario} × {result.policy} on {result.platform}"
         word = paint(result.verdict.value, result.verdict)
         told.append(f"{where}: {word}{_details(result)}")
+        if result.trace:
+            told += [f"  {hint}" for hint in hints(result)]
     return "\n".join(told) + "\n"
 
 
@@ -48,11 +51,7 @@ def _details(result: Result) -> str:
     if result.verdict is Word.UNKNOWN:
         return f": {result.reason}, after {result.states:,} states"
     last = result.trace[-1]
-    return (
-        f" after {len(result.trace)} steps: {last.agent} {last.event}, {last.read} ({last.why})\n"
-        f"  pocwatch check explain {result.scenario} {result.policy} --platform {result.platform}\n"
-        f"  pocwatch line --platform {result.platform} '{'; '.join(map(str, result.word))}'"
-    )
+    return f" after {len(result.trace)} steps: {last.agent} {last.event}, {last.read} ({last.why})"
 
 
 def _matrices(results: Sequence[Result], paint: Paint) -> list[str]:
