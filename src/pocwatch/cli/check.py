@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pocwatch.cli.check_explain import explain
+
 if TYPE_CHECKING:
     from pocwatch.kvm.verdict import Result, Word
 
@@ -133,6 +135,9 @@ def command(
         raise KeyboardInterrupt
     good = all(result.verdict in (Word.SAFE, Word.NOT_APPLICABLE) for result in results)
     return 0 if good else 1
+
+
+command.add_command(explain)
 
 
 def _refuse_unwritable(json_file: str | None) -> None:

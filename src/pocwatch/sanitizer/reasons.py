@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pocwatch.arch import manual
 from pocwatch.arch.ops import DATA_MAINTENANCE, INSTRUCTION_MAINTENANCE, By, Kind, Op, Point
 from pocwatch.sanitizer import lost_writes
 from pocwatch.sanitizer.findings import Access, Event
@@ -103,39 +104,21 @@ def _completed(event: Event, history: Sequence[Event]) -> bool:
 
 def rule_text(kind: FindingKind, access: Access, writer: Event | None) -> str:
     """Return the architecture's rule that was not followed. Facts C4, C9, C10, C12, C14."""
-    manual = "Arm ARM DDI 0487, "
-    if kind is FindingKind.UNSYNCED_FETCH:  # C9, C14
-        return (
-            manual + '"Ordering and completion of data and instruction cache instructions": after '
-            "new code is coherent, the PE that runs it needs a context synchronization event (ISB)"
-        )
-    if kind is FindingKind.LOST_WRITE:  # C4, C10
-        return (
-            manual + '"Cache maintenance instructions": an invalidate may lose updates that were '
-            "not cleaned, and a dirty line may be written back at any time"
-        )
+    if kind is FindingKind.UNSYNCED_FETCH:
+        return manual.UNSYNCED
+    if kind is FindingKind.LOST_WRITE:
+        return manual.LOST_WRITE
     if kind is FindingKind.REDUNDANT:
         return "the operation left the state of every cell of the line as it was"
-    if kind is FindingKind.STALE_FETCH and access.kind is Kind.WB:  # C14
-        return (
-            manual
-            + '"Synchronization and coherency issues between data and instruction accesses": '
-            "a write of instructions needs DC CVAU, DSB, IC IVAU, DSB before they are fetched, and "
-            "ISB on the PE that runs them"
-        )
-    written_cached = writer is None or writer.kind is Kind.WB
+    if kind is FindingKind.STALE_FETCH and access.kind is Kind.WB:
+        return manual.STALE_FETCH
     reader = {
         FindingKind.STALE_WALK: "a translation table walk",
         FindingKind.STALE_FETCH: "an instruction fetch",
         FindingKind.DMA_STALE_READ: "a device's read",
     }.get(kind, "a read")
-    if access.kind is not Kind.WB and written_cached:  # C10, C12
-        return (
-            manual + f'"Mismatched memory attributes": a cacheable write is seen by {reader} that '
-            "is not cacheable only after the location is cleaned to the Point of Coherency and "
-            "the clean has completed"
-        )
-    return (  # C10, C16
-        manual + f'"Mismatched memory attributes": after a write that is not cacheable, {reader} '
-        "that is cacheable needs the location invalidated in the caches first"
+    return manual.mismatched(
+        reader,
+        written_cacheable=writer is None or writer.kind is Kind.WB,
+        read_cacheable=access.kind is Kind.WB,
     )
