@@ -137,7 +137,7 @@ def _table(story: Story, paint: Paint) -> Iterator[str]:
     names = places(story)
     number = max(len(group.number) for group in groups)
     cells = [contents(story, group.picture) for group in groups]
-    cache = max(5, *(len(cell) + 2 for row in cells for cell in row))
+    cache = max(6, *(len(cell) + 3 for row in cells for cell in row))
     lanes = _Lanes(story, WIDTH - _MARGIN - number - _GAP - cache * len(names))
     headings = [_HEADINGS.get(name, name)[: cache - 1] for name in names]
     indent = " " * (_MARGIN + number + _GAP)
