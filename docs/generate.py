@@ -17,6 +17,7 @@ import click
 
 from pocwatch import platforms
 from pocwatch.arch.ops import DATA_MAINTENANCE, INSTRUCTION_MAINTENANCE
+from pocwatch.cli.check_explain import explain
 from pocwatch.cli.main import cli
 from pocwatch.cost import model as costs
 from pocwatch.cost import published
@@ -140,6 +141,12 @@ def options(name: str) -> str:
     return _table(["option", "meaning"], ([_spelling(o), _meaning(o)] for o in found))
 
 
+def options_of_explain() -> str:
+    """Return the options of `check explain`."""
+    found = [p for p in explain.params if isinstance(p, click.Option)]
+    return _table(["option", "meaning"], ([_spelling(o), _meaning(o)] for o in found))
+
+
 _VALUES = ((click.IntRange, "N"), (click.Path, "FILE"))
 
 
@@ -206,6 +213,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "automaton": automaton,
     "commands": commands,
     "operations": operations,
+    "options of check explain": options_of_explain,
     "scenarios": scenarios,
     "policies": policies,
     "hooks": hooks,
