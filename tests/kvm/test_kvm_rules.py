@@ -214,7 +214,7 @@ def test_swap_out_reads_through_the_caches() -> None:
         for _, action, _ in transitions(system)
         if action.event.startswith("swaps the page out")
     }
-    assert reads == {"P0 ld wb"}
+    assert reads == {"P0 ld wb", "D0 rd coherent"}
 
 
 def _events_from(system: System, first: str, last: str) -> list[str]:

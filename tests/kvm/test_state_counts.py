@@ -30,7 +30,7 @@ PINNED = {  # on xgene-l3: (states, length of the counterexample or 0) for the t
     "guest-setway": ((16, 15), (21, 0)),
     "second-vcpu-mmu-off": ((21, 0), (21, 0)),
     "guest-nc-mapping": ((16, 0), (16, 0)),
-    "vcpu-migration": ((126, 0), (140, 0)),
+    "vcpu-migration": ((142, 0), (220, 0)),
     "vgic-mmio": ((12, 0), (12, 0)),
     "dma-bootloader": ((17, 0), (15, 0)),
     "dma-coherent": ((18, 0), (18, 0)),

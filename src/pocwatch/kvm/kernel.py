@@ -209,19 +209,20 @@ class SwapOut:
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
         slot = state.slots[self.vm]
-        pe = system.pe(state, agent)
-        action, state = system.judge(
-            state,
-            agent,
-            "swaps the page out: reads it",
-            "through the caches, as the linear map and coherent DMA do",
-            slot.page,
-            lines.load(pe, Kind.WB),
-        )
-        if state.broken is None:
-            gone = slot._replace(page=NOT_RESIDENT, swapped=True)
-            state = system.with_slot(state, self.vm, gone)
-        yield action, state
+        by_pe = lines.load(system.pe(state, agent), Kind.WB)
+        by_dma = lines.dma(Op.DMA_RD, coherent=True)
+        for why, step in (
+            ("through the caches, as the linear map and coherent DMA do", by_pe),
+            # Unlike the PE, a device does not see what the PE's maintenance would do after a DSB.
+            ("by coherent DMA", by_dma),
+        ):
+            action, after = system.judge(
+                state, agent, "swaps the page out: reads it", why, slot.page, step
+            )
+            if after.broken is None:
+                gone = slot._replace(page=NOT_RESIDENT, swapped=True)
+                after = system.with_slot(after, self.vm, gone)
+            yield action, after
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,17 +54,19 @@ VCPU_MIGRATION = Scenario(
             seq(
                 vcpu.run(),
                 ALL_ON,
-                vcpu.write(),
                 choice(
-                    seq(
+                    # Twice and more: the first fetch faults, and KVM's own maintenance comes with it.
+                    repeat(
+                        vcpu.write(),
                         vcpu.maintain(Op.DC_CVAU),
                         vcpu.barrier(Op.DSB),
                         vcpu.maintain(Op.IC_IALLU),
                         vcpu.barrier(Op.DSB),
                         vcpu.barrier(Op.ISB),
-                        repeat(vcpu.fetch()),
+                        vcpu.fetch(),
                     ),
                     seq(
+                        vcpu.write(),
                         vcpu.maintain(Op.DC_CVAC),
                         vcpu.barrier(Op.DSB),
                         signal("ready"),
