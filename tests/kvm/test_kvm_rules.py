@@ -374,11 +374,31 @@ def test_another_vcpu_of_the_vm_on_the_pe_calls_the_hook_and_the_same_one_does_n
             continue
         loads += 1
         number = int(action.agent.removeprefix("vCPU"))
-        was = state.loaded[1]
+        was = state.loaded[1][0] if state.loaded[1] else -1
         work = after.threads[number].work
         hooked = [w for w in work if isinstance(w, kernel.Maintain) and w.hook == "at_vcpu_load"]
         assert bool(hooked) == (was not in (-1, number))
     assert loads > 3
+
+
+def test_another_vm_on_the_pe_in_between_changes_nothing_about_that() -> None:
+    """B1.14: Linux keeps last_vcpu_ran for each VM and PE."""
+    three = scenario(
+        a_vcpu(seq(vcpu.run(), signal("first"), wait("second"), vcpu.barrier(Op.DSB)), number=0),
+        a_vcpu(seq(wait("third"), vcpu.run(), signal("second")), number=1),
+        a_vcpu(seq(wait("first"), vcpu.run(), signal("third")), number=2, vm=1),
+    )
+    system = System(three, MAINLINE, platforms.load("xgene-l3-up"))
+    hooked: list[tuple[tuple[int, ...], str, bool]] = []
+    for state, action, after in transitions(system):
+        if action.event.startswith("is loaded"):
+            work = after.threads[int(action.agent[-1])].work
+            hook = any(isinstance(w, kernel.Maintain) for w in work)
+            hooked.append((state.loaded[0], action.agent, hook))
+    assert ((), "vCPU0", False) in hooked
+    assert ((0,), "vCPU2", False) in hooked, "of another VM"
+    assert ((2, 0), "vCPU1", True) in hooked, "vCPU0 was the last of its VM"
+    assert ((1, 2), "vCPU0", True) in hooked
 
 
 # --- The model keeps its promises to the checker -------------------------------------------------

@@ -14,7 +14,7 @@ from pocwatch.arch.ops import INSTRUCTION_MAINTENANCE, Kind, Op
 from pocwatch.kvm import lines
 from pocwatch.kvm.guest import Sctlr
 from pocwatch.kvm.policy import Access, AtEl2, Occasion, Operation
-from pocwatch.kvm.state import NOBODY, NOT_RESIDENT, Action, State
+from pocwatch.kvm.state import NOT_RESIDENT, Action, State
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -337,7 +337,9 @@ class Load:
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
         pe = state.vcpus[self.vcpu].pe
-        loaded = (*state.loaded[:pe], self.vcpu, *state.loaded[pe + 1 :])
+        vm = system.vm_of[self.vcpu]
+        others = tuple(v for v in state.loaded[pe] if system.vm_of[v] != vm)
+        loaded = (*state.loaded[:pe], (self.vcpu, *others), *state.loaded[pe + 1 :])
         yield system.act_on_all(
             state._replace(loaded=loaded),
             agent,
@@ -365,12 +367,15 @@ Work = (
 
 
 def load(system: System, state: State, vcpu: int) -> tuple[Work, ...]:
-    """Return what it takes to have a vCPU on its PE: nothing if it ran there last."""
+    """Return what it takes to have a vCPU on its PE: nothing if it ran there last.
+
+    Linux last_vcpu_ran, kept for each VM and PE.
+    """
     vm = system.vm_of[vcpu]
-    last = state.loaded[state.vcpus[vcpu].pe]
-    if last == vcpu:
+    there = state.loaded[state.vcpus[vcpu].pe]
+    if there[:1] == (vcpu,):
         return ()
-    if last == NOBODY or system.vm_of[last] != vm:
+    if all(other == vcpu or system.vm_of[other] != vm for other in there):
         return (Load(vcpu),)
     return (Load(vcpu), *hook(system, "at_vcpu_load", vm, Occasion(system.platform)))
 

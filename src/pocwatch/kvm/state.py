@@ -12,7 +12,6 @@ from typing import NamedTuple
 from pocwatch.kvm.guest import Sctlr
 from pocwatch.line.word import Step
 
-NOBODY = -1
 NOT_RESIDENT = -1
 
 
@@ -83,7 +82,7 @@ class State(NamedTuple):
     scrubbed: tuple[bool, ...]  # per physical page: nobody wrote since the kernel zeroed it
     slots: tuple[Slot, ...]  # per VM
     vcpus: tuple[Vcpu, ...]
-    loaded: tuple[int, ...]  # per PE: the vCPU that ran last there, or NOBODY
+    loaded: tuple[tuple[int, ...], ...]  # per PE: for each VM the vCPU that ran last there, latest first
     threads: tuple[Thread, ...]  # per agent
     flags: frozenset[str] = frozenset()  # that agents of the scenario have raised
     broken: Verdict | None = None

@@ -18,7 +18,7 @@ from pocwatch.kvm.lines import MAX_PES, REST, InstructionSide, Lines
 from pocwatch.kvm.policy import CHOICES, Occasion, Policy
 from pocwatch.kvm.scenario import Agent, Role, Scenario
 from pocwatch.kvm.script import compiled
-from pocwatch.kvm.state import NOBODY, NOT_RESIDENT, Action, Slot, State, Thread, Vcpu, Verdict
+from pocwatch.kvm.state import NOT_RESIDENT, Action, Slot, State, Thread, Vcpu, Verdict
 from pocwatch.line.word import Step
 from pocwatch.platforms import ICache, Platform
 
@@ -108,7 +108,7 @@ class System:
             vcpus=tuple(
                 Vcpu(pe=pe % self.pes, dc=dc, tvm=tvm) for pe in self.scenario.vcpu_pes
             ),
-            loaded=(NOBODY,) * self.pes,
+            loaded=((),) * self.pes,
             threads=(Thread(0),) * len(self.agents),
         )
 
