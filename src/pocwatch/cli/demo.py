@@ -52,9 +52,20 @@ CASES = (
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the machine is kept between runs; default: the user's cache folder.",
 )
+@click.option(
+    "--events",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Record the first run as `pocwatch run --events` does.",
+)
 @click.option("--max-findings", default=3, show_default=True, type=click.IntRange(min=0))
 def command(
-    out: Path, cpu: str, smp: int, scenario: str, cache: Path | None, max_findings: int
+    out: Path,
+    cpu: str,
+    smp: int,
+    scenario: str,
+    cache: Path | None,
+    events: Path | None,
+    max_findings: int,
 ) -> int:
     """Boot Linux as a KVM host and guest, with and without KVM's cache clean.
 
@@ -86,6 +97,7 @@ def command(
             symbols=prepared.symbol_options(),
             drop=case.drop,
             weaken=case.weaken,
+            events=events if case is CASES[0] else None,
         )
         json_path = out / f"{case.name}.json"
         report = execute.run(options, json_path=json_path, max_findings=max_findings, quiet=False)

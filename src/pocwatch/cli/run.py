@@ -61,6 +61,12 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--keep", type=_PATH, metavar="DIR", help="Keep the run's raw files (not RAM) in DIR."
 )
+@click.option(
+    "--events",
+    type=_PATH,
+    metavar="FILE",
+    help="Record what happens between a hypervisor and its guests: faults, traps, maintenance, pages.",
+)
 @click.argument("qemu", nargs=-1, type=click.UNPROCESSED)
 def command(
     platform: str,
@@ -74,6 +80,7 @@ def command(
     redundant: bool,
     quiet: bool,
     keep: Path | None,
+    events: Path | None,
     qemu: tuple[str, ...],
 ) -> int:
     """Run a QEMU command and report where it may read stale memory.
@@ -105,6 +112,7 @@ def command(
             unsynced=unsynced,
             redundant=redundant,
             keep=keep,
+            events=events,
         ),
         json_path=json_path,
         max_findings=max_findings,

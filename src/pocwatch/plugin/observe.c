@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "events.h"
 #include "fast.h"
 #include "judge.h"
 #include "places.h"
@@ -34,6 +35,7 @@ static struct vcpu vcpus[PW_MAX_PES];
 static _Thread_local struct vcpu *self; /* the vCPU whose thread this is */
 static unsigned dc_zva_block = 64;
 static const char *stream_path; /* where the access stream goes, if anywhere */
+static const char *events_path; /* and the event recording */
 static bool debug; /* compare every translation with QEMU's; print counters at exit */
 
 static inline struct vcpu *vcpu_at(unsigned index)
@@ -80,6 +82,8 @@ static struct handle midr = {"MIDR_EL1", "VPIDR_EL2", NULL}, dczid = {"DCZID_EL0
 static struct handle mmfr0 = {"ID_AA64MMFR0_EL1", NULL, NULL};
 static struct handle mmfr1 = {"ID_AA64MMFR1_EL1", NULL, NULL};
 static struct handle mmfr2 = {"ID_AA64MMFR2_EL1", NULL, NULL};
+static struct handle esr_el2 = {"ESR_EL2", NULL, NULL}, far_el2 = {"FAR_EL2", NULL, NULL};
+static struct handle hpfar_el2 = {"HPFAR_EL2", NULL, NULL}, vmpidr_el2 = {"VMPIDR_EL2", NULL, NULL};
 static struct handle general[31];
 
 static void find_register(GArray *registers, struct handle *h)
@@ -99,7 +103,8 @@ static void find_register(GArray *registers, struct handle *h)
 static void find_registers(void)
 {
     static char names[31][4];
-    struct handle *others[] = {&cpsr, &pc, &ctr, &clidr, &midr, &dczid, &mmfr0, &mmfr1, &mmfr2};
+    struct handle *others[] = {&cpsr,  &pc,    &ctr,     &clidr,   &midr,      &dczid,     &mmfr0,
+                               &mmfr1, &mmfr2, &esr_el2, &far_el2, &hpfar_el2, &vmpidr_el2};
     GArray *registers = qemu_plugin_get_registers();
     for (unsigned i = 0; i < PW_N_SYSREGS; i++) {
         find_register(registers, &sysreg_handles[i]);
@@ -288,6 +293,23 @@ static void on_store_streamed(unsigned index, qemu_plugin_meminfo_t info, uint64
     access(index, info, va, userdata, PW_OP_ST, true);
 }
 
+static bool of_user_space(const struct vcpu *v, uint64_t va)
+{
+    return !(va >> 55 & 1) && !v->cpu.vm && (v->el < 2 || pw_regime_of(&v->regs) == PW_REGIME_EL20);
+}
+
+static void on_store_recorded(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
+{
+    struct vcpu *v = vcpu_at(index);
+    access(index, info, va, userdata, PW_OP_ST, pw_streaming);
+    if (of_user_space(v, va)) {
+        const struct entry *e = find_data(v, userdata, va);
+        if (e && e->page.in_ram && e->page.mmu_on) {
+            pw_events_store(v, e->page.pa, va, 1u << qemu_plugin_mem_size_shift(info));
+        }
+    }
+}
+
 static void on_load_debug(unsigned index, qemu_plugin_meminfo_t info, uint64_t va, void *userdata)
 {
     vcpus[index].accesses++;
@@ -311,12 +333,51 @@ static void __attribute__((noinline)) drain(struct vcpu *v)
     publish(v);
 }
 
+/* An exception that was taken to EL2 from guest `vm`: its registers. */
+static void record_exception(struct vcpu *v, unsigned vm, uint64_t vector)
+{
+    enum { LOWER_EL = 0x400, TRAPPED_REGISTER = 0x18 };
+    if (!vm || (vector & 0x7ff) < LOWER_EL) {
+        return;
+    }
+    struct pw_syndrome s = {.esr = read_handle(&esr_el2), .far = read_handle(&far_el2),
+                            .hpfar = read_handle(&hpfar_el2)};
+    if ((s.esr >> 26 & 63) == TRAPPED_REGISTER) {
+        s.xt = read_general(s.esr >> 5 & 31);
+    }
+    pw_events_exception(v, vm, vector >> 7 & 3, &s);
+}
+
+static void record_change(struct vcpu *v, unsigned before, unsigned vm)
+{
+    if (v->el == 2 && before < 2) {
+        record_exception(v, vm, read_handle(&pc));
+    } else if (before == 2 && v->el < 2) {
+        pw_events_entry(v, v->cpu.vm_id, read_handle(&vmpidr_el2));
+    }
+}
+
+/* A guest was entered, and left before it executed anything. */
+static void record_nothing_executed(struct vcpu *v, uint64_t vector)
+{
+    uint64_t hcr = v->regs.hcr_el2;
+    if (v->el == 2 && (vector & 0x7ff) >= 0x400 && (hcr & 1) && !(hcr >> 27 & 1)) {
+        unsigned vm = pw_vm_number(v->regs.vttbr_el2);
+        pw_events_entry(v, vm, read_handle(&vmpidr_el2));
+        record_exception(v, vm, vector);
+    }
+}
+
 /* Anything but a hit: EL or registers changed, a TLBI, a page not yet walked. */
 static struct entry *__attribute__((noinline)) block_slow(struct vcpu *v, const struct block *b)
 {
     unsigned before = (unsigned)v->el;
     if (before != b->el || atomic_load(&v->attention) || !atomic_load(&v->fetch_id)) {
+        unsigned vm = v->cpu.vm_id;
         pw_vcpu_sync(v, b->el);
+        if (pw_recording && before != b->el) {
+            record_change(v, before, vm);
+        }
         /* Exception entry is a context synchronisation event; ERET is seen as an instruction. */
         if (b->el > before && v->up) {
             pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
@@ -443,6 +504,10 @@ static inline void vector_block(unsigned index, void *userdata, bool streamed)
     const struct block *b = userdata;
     if (v->el == b->el && (b->va & ~UINT64_C(0x7ff)) == v->vbar[b->el]) {
         pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
+        if (pw_recording) {
+            pw_vcpu_sync(v, b->el);
+            record_nothing_executed(v, b->va);
+        }
     }
     long_block(index, userdata, streamed);
 }
@@ -542,6 +607,9 @@ static void maintain(struct vcpu *v, const struct place *p)
         if (e->page.kind != PW_KIND_DEV) { /* faults on Device memory */
             unsigned block = dc_zva_block;
             pw_zva(&v->cpu, &p->site, &e->page, va & ~(uint64_t)(block - 1), block);
+            if (pw_recording && !v->cpu.vm) {
+                pw_events_zero(v, e->page.pa | (va & (PW_PAGE - 1) & ~(uint64_t)(block - 1)), va, block);
+            }
         }
         break;
     case PW_CLASS_IC_VA:
@@ -566,6 +634,9 @@ static void on_system(unsigned index, void *userdata)
         break;
     case PW_CLASS_TLBI:
         pw_vcpu_tlbi(v, &p->insn, p->insn.op == PW_TLBI_VA ? read_general(p->insn.rt) : 0);
+        if (pw_recording) {
+            pw_events_tlbi(v, p->site.insn, read_general(p->site.insn & 31));
+        }
         break;
     case PW_CLASS_BARRIER:
         /* Only barriers on loads and stores both order and complete maintenance (fact C9). Any
@@ -574,6 +645,9 @@ static void on_system(unsigned index, void *userdata)
             flush_others(v, pw_vcpu_complete(v));
             if (pw_streaming) {
                 pw_stream_put(v->cpu.pe, PW_OP_DSB, PW_KIND_WB, 0, 0);
+            }
+            if (pw_recording) {
+                pw_events_dsb(v);
             }
         }
         if (p->insn.full) {
@@ -608,7 +682,10 @@ static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarc
 {
     if (!aarch64 || pw_may_access(p->site.insn)) {
         qemu_plugin_mem_cb load = debug ? on_load_debug : pw_streaming ? on_load_streamed : on_load;
-        qemu_plugin_mem_cb store = debug ? on_store_debug : pw_streaming ? on_store_streamed : on_store;
+        qemu_plugin_mem_cb store = debug          ? on_store_debug
+                                   : pw_recording ? on_store_recorded
+                                   : pw_streaming ? on_store_streamed
+                                                  : on_store;
         qemu_plugin_register_vcpu_mem_cb(insn, load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
                                          &p->site);
         qemu_plugin_register_vcpu_mem_cb(insn, store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
@@ -738,6 +815,9 @@ static void on_vcpu_init(qemu_plugin_id_t id, unsigned index)
         if (dczid.handle) {
             set_dczid(read_handle(&dczid));
         }
+        if (pw_recording) {
+            pw_events_start(h->n_pes, h->ctr, h->clidr);
+        }
     }
     if (!v->present) {
         pw_vcpu_init(v, index);
@@ -798,6 +878,7 @@ static void on_exit_cb(qemu_plugin_id_t id, void *userdata)
         }
     }
     pw_stream_close();
+    pw_events_close(&vcpus[0]);
     struct pw_runheader *h = pw_run_header();
     if (h) {
         h->finished = 1;
@@ -844,6 +925,8 @@ static bool parse_argument(const char *argument, struct pw_config *config)
         return parse_number(value, &config->ram_size);
     } else if (IS("stream")) {
         stream_path = value;
+    } else if (IS("events")) {
+        events_path = value;
     } else if (IS("unsynced")) {
         return parse_switch(value, &config->report_unsynced);
     } else if (IS("redundant")) {
@@ -880,7 +963,7 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         if (!parse_argument(argv[i], &config)) {
             fprintf(stderr, "pocwatch: plugin was given '%s' but takes run=, ram=, rambase=, "
                             "ramsize=, table=, rules=, unsynced=on|off, redundant=on|off, "
-                            "stream=, debug=on|off\n", argv[i]);
+                            "stream=, events=, debug=on|off\n", argv[i]);
             return 1;
         }
     }
@@ -901,6 +984,11 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
             return 1;
         }
         qemu_plugin_register_vcpu_idle_cb(id, on_vcpu_idle);
+    }
+    if (events_path &&
+        !pw_events_open(events_path, config.ram_base, config.ram_size, error, sizeof error)) {
+        fprintf(stderr, "pocwatch: %s\n", error);
+        return 1;
     }
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu_init);
     qemu_plugin_register_vcpu_resume_cb(id, on_vcpu_resume);

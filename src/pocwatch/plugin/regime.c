@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "history.h"
 #include "qemu_api.h"
 
@@ -300,8 +301,7 @@ static struct {
     unsigned n;
 } vms = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Small number of the VM whose stage-2 tables are at VTTBR_EL2.BADDR. */
-static uint16_t vm_number(uint64_t vttbr)
+uint16_t pw_vm_number(uint64_t vttbr)
 {
     uint64_t table = vttbr & UINT64_C(0x0000fffffffffffe);
     unsigned i;
@@ -349,7 +349,7 @@ static void select_banks(struct vcpu *v)
     v->next_fetch_id = (uint64_t)v->selected[el].bank[half] << FETCH_BANK_SHIFT |
                        v->data[half].generation;
     v->cpu.vm = (uint8_t)(pw_stage2_on(&v->regs) && !bit(pw_hcr_effective(&v->regs), HCR_TGE));
-    v->cpu.vm_id = v->cpu.vm ? vm_number(v->regs.vttbr_el2) : 0;
+    v->cpu.vm_id = v->cpu.vm ? pw_vm_number(v->regs.vttbr_el2) : 0;
     static const struct pw_site nobody;
     v->cpu.who = pw_who_of(&v->cpu, &nobody, PW_KIND_WB, false);
     int on = caches_on(&v->regs);
@@ -453,6 +453,9 @@ static enum pw_fault walk(struct vcpu *v, const struct pw_site *site, uint64_t v
     }
     if (fault) {
         v->faults++;
+    }
+    if (pw_recording && v->cpu.vm) {
+        pw_events_walk(v, t, va, fetch);
     }
     return fault;
 }

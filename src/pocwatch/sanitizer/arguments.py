@@ -29,11 +29,12 @@ def watched(
     ram_size: int,
     *switches: str,
     stream: Path | None = None,
+    events: Path | None = None,
 ) -> list[str]:
     """Return the arguments that load the plugin; its files are `run`, `table` in `directory`.
 
     `rules` among the switches is a file there, too; all others are turned on. `stream` is where every
-    access goes, a file or FIFO.
+    access goes, `events` the event recording: files or FIFOs.
     """
     options = {
         "run": _escaped(directory / "run"),
@@ -44,6 +45,8 @@ def watched(
     }
     if stream is not None:
         options["stream"] = _escaped(stream.absolute())
+    if events is not None:
+        options["events"] = _escaped(events.absolute())
     for switch in switches:
         options[switch] = _escaped(directory / "rules") if switch == "rules" else "on"
     words = ",".join(f"{key}={value}" for key, value in options.items())

@@ -33,8 +33,8 @@ _PAGE = 4096
 class Options:
     """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line.
 
-    `stream` gets every access as a record (`cost.cachesim.record`): a new file, or a FIFO that has or
-    will have a reader.
+    `stream` gets every access as a record (`cost.cachesim.record`), `events` what happens between
+    hypervisor and guests (`cost.recording.record`): a new file, or a FIFO that has or will have a reader.
     """
 
     command: Sequence[str]
@@ -47,6 +47,7 @@ class Options:
     redundant: bool = False
     keep: Path | None = None
     stream: Path | None = None
+    events: Path | None = None
 
     def words(self) -> list[str]:
         """Return the command line that asks for this run again."""
@@ -58,6 +59,7 @@ class Options:
             ("--drop", self.drop),
             ("--weaken", self.weaken),
             ("--suppressions", [str(self.suppressions)] if self.suppressions else []),
+            ("--events", [str(self.events)] if self.events else []),
         ):
             said += [word for value in values for word in (option, value)]
         said += ["--unsynced"] * self.unsynced + ["--redundant"] * self.redundant
@@ -170,6 +172,7 @@ def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
             machine.ram_size,
             *(switch for switch, on in wanted.items() if on),
             stream=options.stream,
+            events=options.events,
         ),
     ]
 

@@ -1,0 +1,14 @@
+/* Which guest pages were used how since they were mapped: so that only the first use is recorded. */
+#ifndef POCWATCH_PLUGIN_TOUCHES_H
+#define POCWATCH_PLUGIN_TOUCHES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether this is the first use of the 4 KiB page `ipa`, by `op` (PW_OP_LD, IF or TW), with the MMU on
+ * or off. `shift`: log2 of the stage 2 block's size in bytes. Callers serialise. */
+bool pw_touch(unsigned vm, uint64_t ipa, unsigned op, bool mmu_on, unsigned shift);
+/* The entry of `ipa` was invalidated, or for PW_NO_ADDRESS all of the VM's. */
+void pw_forget_touches(unsigned vm, uint64_t ipa);
+
+#endif
