@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "events.h"
 #include "rules.h"
 #include "stream.h"
 
@@ -61,6 +62,20 @@ static void stream(const struct pw_cpu *cpu, const struct pw_page *page, uint64_
     }
 }
 
+/* And to the event recording; before the operation is issued. */
+static void record(const struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
+                   uint64_t va, unsigned op, bool changed)
+{
+    bool dirty = false;
+    if (!pw_recording || op == PW_RULE_DROPPED || (!page && op < PW_OP_DC_CSW)) {
+        return;
+    }
+    for (unsigned c = 0; page && op <= PW_OP_DC_ISW && c < PW_CELLS_PER_LINE; c++) {
+        dirty |= stale_of(line_of(page->pa | (va & 4095)), c) & judge.table.read_stale[PW_KIND_NC];
+    }
+    pw_events_maintenance(cpu, site, page, op, changed, dirty);
+}
+
 void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, unsigned flags)
 {
@@ -73,6 +88,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     stream(cpu, page, va, op);
     if (!page || by_set_way(op)) {
         if (op != PW_RULE_DROPPED && by_set_way(op)) {
+            record(cpu, site, NULL, va, op, true);
             pe->set_way |= 1u << op;
             pe->set_way_who = who;
         }
@@ -85,6 +101,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     bool dropped = op == PW_RULE_DROPPED;
     bool idle = dropped || judge.table.idle[op];
     bool moves = p || changes(line, judge.table.event[dropped ? asked : op]);
+    record(cpu, site, page, va, op, moves);
     if (!moves) {
         judge.header->redundant[asked]++;
     }
@@ -168,6 +185,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     op = ruled(asked, site, page, va, &flags, &rule);
     if (!page || op == PW_OP_IC_IALLU || op == PW_OP_IC_IALLUIS) {
         bool everywhere = op == asked ? all_pes : op == PW_OP_IC_IALLUIS;
+        record(cpu, site, NULL, va, op, true);
         if (pw_streaming && op != PW_RULE_DROPPED) {
             pw_stream_put(cpu->pe, everywhere ? PW_OP_IC_IALLUIS : PW_OP_IC_IALLU, PW_KIND_WB, 0, 0);
         }
@@ -182,8 +200,9 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     stream(cpu, page, va, op);
     touch(line);
     catch_up(line);
-    if (!((l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) &&
-        !(l->flags & LINE_PENDING)) {
+    bool moves = !(!((l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1]))) || l->flags & LINE_PENDING;
+    record(cpu, site, page, va, op, moves);
+    if (!moves) {
         judge.header->redundant[asked]++;
     }
     pw_history_add(line, who, op == PW_RULE_DROPPED ? asked : op, 0xff, flags, rule, cpu->vm_id);
