@@ -13,6 +13,7 @@ from pocwatch.check.audit import audit
 from pocwatch.kvm import device, host, kernel, vcpu, vmm
 from pocwatch.kvm.flags import signal, wait
 from pocwatch.kvm.guest import Sctlr
+from pocwatch.kvm.kernel import is_locked
 from pocwatch.kvm.policies import POLICIES
 from pocwatch.kvm.policies.mainline_2021 import Mainline2021
 from pocwatch.kvm.policy import Occasion, Policy, of
@@ -273,9 +274,18 @@ def test_no_page_is_replaced_while_it_is_mapped() -> None:
 
 
 def test_work_under_the_mmu_lock_is_not_interleaved_with_other_such_work() -> None:
-    system = System(SCENARIOS["swap"], MAINLINE, XGENE)
-    for state, _, _ in transitions(system):
-        assert sum(bool(thread.work) for thread in state.threads) <= 1
+    """What user space does is not under it, and is interleaved."""
+    together = 0
+    busy = scenario(
+        a_vmm(repeat(vmm.write())),
+        a_host(repeat(host.swap_out())),
+        a_vcpu(seq(vcpu.run(), repeat(vcpu.read()))),
+    )
+    for state, _, _ in transitions(System(busy, POLICIES["user-space"], XGENE)):
+        first = [thread.work[0] for thread in state.threads if thread.work]
+        assert sum(map(is_locked, first)) <= 1
+        together += len(first) > 1
+    assert together
 
 
 def test_a_write_to_a_shared_page_copies_it_and_the_old_one_is_judged() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Outcome = tuple[Action, State]
 BARRIERS = (Op.DMB, Op.DSB, Op.ISB)
+UNLOCKED = frozenset({"at_user_space_write", "at_slot_creation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +365,11 @@ Work = (
     | Load
     | Enter
 )
+
+
+def is_locked(work: object) -> bool:
+    """Return whether this counts as done under the mmu_lock: all but what user space does."""
+    return not (isinstance(work, Maintain) and work.hook in UNLOCKED)
 
 
 def load(system: System, state: State, vcpu: int) -> tuple[Work, ...]:

@@ -13,7 +13,7 @@ from pocwatch.arch.ops import DATA_MAINTENANCE, By, Kind, Op
 from pocwatch.check.claims import Claim, always, sometimes, sometimes_step
 from pocwatch.kvm import lines
 from pocwatch.kvm.guest import Stage2
-from pocwatch.kvm.kernel import BARRIERS, Work
+from pocwatch.kvm.kernel import BARRIERS, Work, is_locked
 from pocwatch.kvm.lines import MAX_PES, REST, InstructionSide, Lines
 from pocwatch.kvm.policy import CHOICES, Occasion, Policy
 from pocwatch.kvm.scenario import Agent, Role, Scenario
@@ -177,7 +177,7 @@ class System:
 
     def is_locked(self, state: State) -> bool:
         """Return whether somebody holds the mmu_lock."""
-        return any(thread.work for thread in state.threads)
+        return any(thread.work and is_locked(thread.work[0]) for thread in state.threads)
 
     def with_work(self, state: State, agent: int, work: Sequence[Work]) -> State:
         """Return the state in which the kernel has this to do for the agent."""

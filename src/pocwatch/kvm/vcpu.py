@@ -34,6 +34,8 @@ def _outside(system: System, state: State, agent: int) -> Moves | None:
     work = kernel.load(system, state, number)
     if not work:
         return None
+    if system.is_locked(state):  # another vCPU may just be coming to the PE
+        return iter(())
     action = Action(system.names[agent], "is scheduled")
     return iter([(action, system.with_work(state, agent, (*work, kernel.Enter(number))), False)])
 
