@@ -1,6 +1,7 @@
 """User space resets a VM first and writes the image then; and a user space that makes up for it.
 
-KVM's API has user space write memory before KVM_ARM_VCPU_INIT, so that what is done there covers it.
+KVM's maintenance at KVM_ARM_VCPU_INIT covers what user space wrote before it (Linux 3e0e7922 assumes
+that order, facts B1.12); QEMU's reset writes after it, and invalidates I-caches itself.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""KVM and what is around it, as models: host, guest, stage 2, cleaning policies; and the models exported."""
+"""KVM and what is around it as models: host, guest, stage 2, cleaning policies, scenarios."""
