@@ -199,14 +199,14 @@ void pw_events_dsb(const struct vcpu *v)
     dsbs[v->cpu.pe]++; /* only the PE's own thread does */
 }
 
-static void touch(struct vcpu *v, uint64_t ipa, uint64_t pa, uint64_t va, unsigned op,
+static void touch(struct vcpu *v, uint64_t ipa, uint64_t pa, uint64_t va, unsigned op, unsigned kind,
                   const struct pw_descriptor *leaf)
 {
     unsigned granule = (unsigned[]){12, 16, 14, 12}[v->regs.vtcr_el2 >> 14 & 3]; /* TG0 */
     unsigned shift = granule + (3u - (unsigned)leaf->level) * (granule - 3);
-    bool on = guest_flags(v) & PW_GUEST_MMU_ON;
+    bool on = guest_flags(v) & PW_GUEST_MMU_ON, past_caches = kind != PW_KIND_WB;
     pthread_mutex_lock(&lock);
-    if (pw_touch(v->cpu.vm_id, ipa, op, on, shift)) {
+    if (pw_touch(v->cpu.vm_id, ipa, op, on, past_caches, shift)) {
         struct pw_recorded r = begin(v, PW_IS_TOUCH);
         r.vm = v->cpu.vm_id;
         r.ipa = ipa & PW_PAGE_MASK;
@@ -216,7 +216,7 @@ static void touch(struct vcpu *v, uint64_t ipa, uint64_t pa, uint64_t va, unsign
         r.op = (uint8_t)op;
         r.detail = (uint8_t)shift;
         r.el = (uint8_t)v->el;
-        r.flags = guest_flags(v);
+        r.flags = (uint8_t)(guest_flags(v) | (past_caches ? PW_GUEST_PAST_CACHES : 0));
         put(&r);
     }
     pthread_mutex_unlock(&lock);
@@ -230,11 +230,11 @@ void pw_events_walk(struct vcpu *v, const struct pw_translation *t, uint64_t va,
         if (d->stage == 2) {
             leaf = d;
         } else if (leaf && d->ipa != PW_NO_ADDRESS && pw_ram(d->pa, 8)) {
-            touch(v, d->ipa, d->pa, va, PW_OP_TW, leaf);
+            touch(v, d->ipa, d->pa, va, PW_OP_TW, d->kind, leaf);
         }
     }
     if (leaf && t->fault == PW_FAULT_NONE && pw_ram(t->pa & PW_PAGE_MASK, PW_PAGE)) {
-        touch(v, t->ipa, t->pa, va, fetch ? PW_OP_IF : PW_OP_LD, leaf);
+        touch(v, t->ipa, t->pa, va, fetch ? PW_OP_IF : PW_OP_LD, t->kind, leaf);
     }
 }
 

@@ -12,7 +12,7 @@ struct region {
     struct region *next;
     uint64_t number; /* IPA >> REGION_SHIFT */
     unsigned vm;
-    uint8_t seen[REGION_PAGES];  /* set of `use` */
+    uint16_t seen[REGION_PAGES]; /* set of `use` */
     uint8_t shift[REGION_PAGES]; /* of the block that the page was in */
 };
 
@@ -32,12 +32,13 @@ static struct region *find(unsigned vm, uint64_t number)
     return r;
 }
 
-static unsigned use(unsigned op, bool mmu_on)
+static unsigned use(unsigned op, bool mmu_on, bool past_caches)
 {
-    return 1u << ((op == PW_OP_IF ? 1 : op == PW_OP_TW ? 2 : 0) + (mmu_on ? 3 : 0));
+    unsigned of_op = op == PW_OP_IF ? 1 : op == PW_OP_TW ? 2 : 0;
+    return 1u << (of_op + (mmu_on ? 3 : 0) + (past_caches ? 6 : 0));
 }
 
-bool pw_touch(unsigned vm, uint64_t ipa, unsigned op, bool mmu_on, unsigned shift)
+bool pw_touch(unsigned vm, uint64_t ipa, unsigned op, bool mmu_on, bool past_caches, unsigned shift)
 {
     uint64_t number = ipa >> REGION_SHIFT, page = ipa >> 12 & (REGION_PAGES - 1);
     struct region *r = find(vm, number);
@@ -51,8 +52,9 @@ bool pw_touch(unsigned vm, uint64_t ipa, unsigned op, bool mmu_on, unsigned shif
         r->next = *bucket(vm, number);
         *bucket(vm, number) = r;
     }
-    bool first = !(r->seen[page] & use(op, mmu_on));
-    r->seen[page] |= (uint8_t)use(op, mmu_on);
+    unsigned how = use(op, mmu_on, past_caches);
+    bool first = !(r->seen[page] & how);
+    r->seen[page] |= (uint16_t)how;
     r->shift[page] = (uint8_t)shift;
     return first;
 }

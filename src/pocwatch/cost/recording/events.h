@@ -20,6 +20,7 @@ enum {
     PW_GUEST_TRAPS_MMU = 8,
     PW_GUEST_TRAPS_SET_WAY = 16,
     PW_GUEST_FORCES_WB = 32,
+    PW_GUEST_PAST_CACHES = 64,
 };
 struct __attribute__((packed)) pw_recorded {
     uint64_t time;

@@ -43,9 +43,9 @@ class EventKind(enum.IntEnum):
     stale, and a cache dirty. On ICs by VA `changed` says that I-caches might have been stale."""
     TOUCH = 4
     """A guest's first use of a 4 KiB page `ipa` in a combination of `op` (`ld` for all data accesses
-    and maintenance, `if`, `tw` for walks of its stage 1) and Flag.MMU_ON; anew after a TLBI of that
-    page or VM at EL2. `pa`: the page; `value`: the stage 2 leaf descriptor; `detail`: log2 of its size
-    in bytes; `va`: what was translated. Pages of watched RAM only."""
+    and maintenance, `if`, `tw` for walks of its stage 1), Flag.MMU_ON and Flag.PAST_CACHES; anew after a
+    TLBI of that page or VM at EL2. `pa`: the page; `value`: the stage 2 leaf descriptor; `detail`: log2
+    of its size in bytes; `va`: what was translated. Pages of watched RAM only."""
     WRITTEN = 5
     """User space of the host wrote `count` bytes to a page `pa`, at `va`, its latest page that is mapped
     there; or its kernel did through user space's addresses, as read(2) does. `value`: TTBR0 of then,
@@ -75,6 +75,9 @@ class Flag(enum.IntFlag):
     TRAPS_MMU = 1 << 3  # HCR_EL2.TVM
     TRAPS_SET_WAY = 1 << 4  # HCR_EL2.TSW
     FORCES_WB = 1 << 5  # HCR_EL2.FWB
+    PAST_CACHES = (
+        1 << 6
+    )  # in TOUCH: the access is not Write-Back; it may see memory, not the caches
 
 
 class _Record(ctypes.LittleEndianStructure):
