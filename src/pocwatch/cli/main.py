@@ -15,6 +15,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run", "Run a QEMU command and report where it may read stale memory."),
     "demo": ("demo", "Boot Linux as a KVM host and guest, with and without KVM's cache clean."),
     "check": ("check", "Prove or refute cache-cleaning policies of a hypervisor."),
+    "synth": ("synth", "Search for the cheapest cache-cleaning policies that are safe."),
     "line": ("line", "Say which reads of one cache line may be stale."),
     "automaton": ("automaton", "Show the line automaton of a platform."),
     "calibrate": ("calibrate", "Measure what cache maintenance costs on this Arm64 machine."),
