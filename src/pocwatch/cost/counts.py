@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,19 @@ class Counts:
     bytes_cleaned: int = 0  # written back to memory by all of it; see `written_back`
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name in self.__slots__:
+            value = getattr(self, name)
             if type(value) is not int or value < 0:
                 raise ValueError(f"counts: {name} is {value!r}: accepted are whole numbers from 0")
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
-            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+            **{name: getattr(self, name) + getattr(other, name) for name in self.__slots__}
         )
 
     def __mul__(self, times: int) -> Counts:
         """Return the counts of doing it `times` times."""
-        return Counts(**{f.name: getattr(self, f.name) * times for f in fields(self)})
+        return Counts(**{name: getattr(self, name) * times for name in self.__slots__})
 
     __rmul__ = __mul__
 

@@ -1,0 +1,87 @@
+"""One function over many tasks: here, in Dask's threads or processes, or on a `distributed` cluster.
+
+Results are handed over as they come. A worker that dies takes nothing with it: a task is pure, and is
+done again elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pocwatch.cost.sweep.errors import ClusterError, SweepError
+
+HERE = "here"
+LOCAL = ("threads", "processes")
+_CONNECT_SECONDS = 10
+
+Function = Callable[[Any], Any]
+
+
+def run(
+    function: Function, tasks: Mapping[str, Any], scheduler: str = HERE
+) -> Iterator[tuple[str, Any]]:
+    """Yield name and result of every task, in the order in which they are done.
+
+    `function` and tasks must be picklable unless it is `here` or `threads`. Raises SweepError if there
+    is no such scheduler, ClusterError if it fails, and what the function raises.
+    """
+    if scheduler == HERE:
+        return ((name, function(task)) for name, task in tasks.items())
+    try:
+        import dask  # noqa: F401
+    except ImportError:
+        raise SweepError(_absent(scheduler, "dask")) from None
+    if scheduler in LOCAL:
+        return _local(function, tasks, scheduler)
+    return _cluster(function, tasks, scheduler)
+
+
+def _absent(scheduler: str, package: str) -> str:
+    return (
+        f"--scheduler {scheduler}: the package {package} is not installed: pip install "
+        "'pocwatch[cluster]', or leave the option out"
+    )
+
+
+def _local(function: Function, tasks: Mapping[str, Any], pool: str) -> Iterator[tuple[str, Any]]:
+    """Yield what Dask's own pools do, a few tasks a CPU at a time."""
+    import os
+
+    import dask
+
+    chunk = 8 * (os.cpu_count() or 1)
+    names = list(tasks)
+    for first in range(0, len(names), chunk):
+        part = names[first : first + chunk]
+        delayed = [dask.delayed(function, pure=False)(tasks[name]) for name in part]
+        yield from zip(part, dask.compute(*delayed, scheduler=pool), strict=True)
+
+
+def _cluster(function: Function, tasks: Mapping[str, Any], address: str) -> Iterator[tuple[str, Any]]:
+    try:
+        from concurrent.futures import CancelledError
+
+        from distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise SweepError(_absent(address, "distributed")) from None
+    if not address.removeprefix("tcp://").removeprefix("tls://").rpartition(":")[2].isdigit():
+        raise SweepError(
+            f"--scheduler is {address!r}: accepted are {', '.join(LOCAL)}, or the address of a Dask "
+            "scheduler, as in tcp://host:8786"
+        )
+    try:
+        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SweepError(f"--scheduler {address}: no Dask scheduler answers there: {reason}") from None
+    with client:
+        names = {client.submit(function, task, pure=False): name for name, task in tasks.items()}
+        try:
+            for future, result in as_completed(list(names), with_results=True):
+                yield names[future], result
+        except (KilledWorker, CancelledError) as error:
+            reason = (str(error) or "it went away").splitlines()[0]
+            raise ClusterError(f"--scheduler {address}: {reason}") from None
+
