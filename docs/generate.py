@@ -163,7 +163,9 @@ def _spelling(option: click.Option) -> str:
 
 def _meaning(option: click.Option) -> str:
     notes = ["Required."] * option.required
-    if option.show_default and option.default is not None:
+    if isinstance(option.show_default, str):
+        notes.append(f"Default: {option.show_default}.")
+    elif option.show_default and option.default is not None:
         notes.append(f"Default: `{option.default}`.")
     return " ".join([_escaped(option.help or ""), *notes]).strip()
 

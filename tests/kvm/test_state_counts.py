@@ -36,7 +36,7 @@ PINNED = {  # on xgene-l3: (states, length of the counterexample or 0) for the t
     "dma-coherent": ((18, 0), (18, 0)),
     "reboot": ((40, 23), (69, 0)),
     "page-recycle": ((59, 0), (64, 0)),
-    "icache-isolation": ((103, 24), (126, 0)),
+    "icache-isolation": ((114, 24), (236, 0)),
     "anything": ((662, 14), (33_850, 0)),
 }
 

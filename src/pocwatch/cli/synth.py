@@ -82,9 +82,9 @@ def command(
     from pocwatch.cost.policies import PolicyCosts
     from pocwatch.kvm.guest import Stage2
     from pocwatch.kvm.policy import HOOKS
+    from pocwatch.kvm.scenarios import SCENARIOS
     from pocwatch.kvm.synth import space
     from pocwatch.kvm.synth.judge import Judge
-    from pocwatch.kvm.synth.scenarios import SCENARIOS
     from pocwatch.report import synthesis, synthesis_json
 
     platform = load_platform(name)
@@ -116,7 +116,7 @@ def _known(scenarios: Sequence[str]) -> list[str]:
     """Return the scenarios asked for, in the order in which they are tried. Raises UsageError."""
     import difflib
 
-    from pocwatch.kvm.synth.scenarios import SCENARIOS
+    from pocwatch.kvm.scenarios import SCENARIOS
     from pocwatch.sanitizer.errors import UsageError
 
     for name in scenarios:

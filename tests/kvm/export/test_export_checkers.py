@@ -19,7 +19,7 @@ from measured import Limits, Said
 from pocwatch import platforms
 from pocwatch.check.result import Verdict
 from pocwatch.check.search import Symmetry, check
-from pocwatch.kvm.export.concrete import Do, Instruction, Program, Set, Thread, Wait, do, judge
+from pocwatch.kvm.export.concrete import Do, Instruction, Program, Set, Wait, do, judge, straight
 from pocwatch.kvm.export.murphi import murphi
 from pocwatch.kvm.export.promela import promela
 from pocwatch.kvm.export.question import Order, question
@@ -61,7 +61,7 @@ def random_program(random: Random) -> Program:
     for text in random.choices(STEPS, k=random.randint(0, 2)):
         second += do(f"P1 {text}", [random.randrange(lines)])
     second += judge(f"P1 {random.choice(READS)}", [random.randrange(lines)])
-    threads = (Thread("first", tuple(first)), Thread("second", tuple(second)))
+    threads = (straight("first", tuple(first)), straight("second", tuple(second)))
     platform = platforms.load(random.choice(NAMES))
     return Program("random", platform, threads, lines, pes=2)
 
@@ -96,7 +96,7 @@ def written_program(platform: str, *threads: str) -> Program:
         return Do(parse(text.rstrip("?"))[0], judged=text.endswith("?"))
 
     made = tuple(
-        Thread(f"t{n}", tuple(instruction(text.strip()) for text in thread.split(";")))
+        straight(f"t{n}", tuple(instruction(text.strip()) for text in thread.split(";")))
         for n, thread in enumerate(threads)
     )
     return Program("written", platforms.load(platform), made, pes=2)
@@ -203,7 +203,7 @@ def test_the_comparison_sees_a_difference() -> None:
     program = question(platforms.load("xgene-l3"), 1, clean="dc civac")
     host, guest = program.threads
     hasty = tuple(i for i in host.instructions if not (isinstance(i, Do) and "dsb" in str(i.step)))
-    broken = Program("hasty", program.platform, (Thread("host", hasty), guest))
+    broken = Program("hasty", program.platform, (straight("host", hasty), guest))
     assert (may_be_stale(program), may_be_stale(broken)) == (False, True)
 
 

@@ -19,11 +19,11 @@ from pocwatch.kvm.export.concrete import (
     ExportError,
     Program,
     Set,
-    Thread,
     Wait,
     do,
     each,
     judge,
+    straight,
 )
 from pocwatch.kvm.export.murphi import murphi
 from pocwatch.kvm.export.promela import promela
@@ -98,21 +98,21 @@ def test_levels_of_any_name_become_identifiers() -> None:
     assert "level0: Copy;" in murphi(program)
 
 
-READER = (Thread("reader", judge("P0 ld nc")),)
+READER = (straight("reader", judge("P0 ld nc")),)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Program("p", XGENE, READER * 2), "names must differ"),
-        (lambda: Program("p", XGENE, (Thread("A b", ()),)), "'A b'"),
+        (lambda: Program("p", XGENE, (straight("A b", ()),)), "'A b'"),
         (lambda: Program("p", XGENE, READER, lines=0), "0 lines"),
-        (lambda: Program("p", XGENE, (Thread("t", do("P0 st wb", [1])),)), "line 1"),
-        (lambda: Program("p", XGENE, (Thread("t", judge("P0 st wb")),)), "accepted are ld, tw"),
-        (lambda: Program("p", XGENE, (Thread("t", judge("P0 if wb")),)), "accepted are ld, tw"),
-        (lambda: Program("p", XGENE, (Thread("t", each("P0 dsb")),)), "concerns no line"),
-        (lambda: promela(Program("p", XGENE, (Thread("t", (Set(0), Wait(0))),))), "nothing"),
-        (lambda: murphi(Program("p", XGENE, (Thread("t", ()),))), "nothing to check"),
+        (lambda: Program("p", XGENE, (straight("t", do("P0 st wb", [1])),)), "line 1"),
+        (lambda: Program("p", XGENE, (straight("t", judge("P0 st wb")),)), "accepted are ld, tw"),
+        (lambda: Program("p", XGENE, (straight("t", judge("P0 if wb")),)), "accepted are ld, tw"),
+        (lambda: Program("p", XGENE, (straight("t", each("P0 dsb")),)), "concerns no line"),
+        (lambda: promela(Program("p", XGENE, (straight("t", (Set(0), Wait(0))),))), "nothing"),
+        (lambda: murphi(Program("p", XGENE, (straight("t", ()),))), "nothing to check"),
         (lambda: promela(question(XGENE, 300, clean=None)), "250 processes"),
     ],
 )
@@ -123,7 +123,7 @@ def test_errors_name_the_thing(make: object, message: str) -> None:
 
 def test_fills_stop_only_if_every_pe_switches_off() -> None:
     off = do("P0 mmu off; P1 mmu off")
-    thread = Thread("t", (*off, Each(parse("P0 ld wb")[0], judged=True)))
+    thread = straight("t", (*off, Each(parse("P0 ld wb")[0], judged=True)))
     assert Program("p", XGENE, (thread,), pes=2).fills_may_stop
     assert not Program("p", XGENE, (thread,), pes=3).fills_may_stop
     assert "FILL" in promela(Program("p", XGENE, (thread,), pes=2))

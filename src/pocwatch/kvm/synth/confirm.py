@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pocwatch.check.pool import Task, check_all
 from pocwatch.kvm import policy
 from pocwatch.kvm.guest import Stage2
-from pocwatch.kvm.synth.scenarios import SCENARIOS
+from pocwatch.kvm.scenarios import SCENARIOS
 from pocwatch.kvm.synth.search import Found, OutOfTime, Search
 from pocwatch.kvm.synth.space import Candidate, Space
 from pocwatch.kvm.verdict import Result, Word, decide
