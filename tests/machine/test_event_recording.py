@@ -40,10 +40,11 @@ START = 0x4020_0000
 GUEST, READ, WRITTEN_TO = START + 0x6000, START + 0x7000, START + 0x8000
 VCPU = 0x8000_0000  # VMPIDR_EL2
 
-# EL2 turns its MMU on (one descriptor of 1 GiB, Write-Back) and lets a host at EL1 write three doublewords to
-# two lines of the page `read`. Then it runs a guest with its MMU off behind a stage 2 of 4 KiB pages, all
-# invalid at first: as KVM does, it cleans and invalidates a page to the PoC when it maps it, execute-never
-# unless it was fetched from. Traps (TSW, TVM) are stepped over. The second hypercall ends the machine.
+# EL2 turns its MMU on (one descriptor of 1 GiB, Write-Back) and lets a host at EL1 write three
+# doublewords to two lines of the page `read`. Then it runs a guest with its MMU off behind a stage 2 of
+# 4 KiB pages, all invalid at first: as KVM does, it cleans and invalidates a page to the PoC when it
+# maps it, execute-never unless it was fetched from. Traps (TSW, TVM) are stepped over. The second
+# hypercall ends the machine.
 PROGRAM = """
     .text
     .global _start
