@@ -246,7 +246,7 @@ void pw_events_tlbi(struct vcpu *v, uint32_t encoding, uint64_t xt)
     bool by_range = op1 == 4 && (m == 0 || m == 4) && (op2 == 2 || op2 == 6); /* RIPAS2(L)E1* */
     bool of_vm = op1 == 4 && (m == 1 || m == 3 || m == 7) && op2 == 6;        /* VMALLS12E1* */
     bool of_all = op1 == 4 && (m == 1 || m == 3 || m == 7) && op2 == 4;       /* ALLE1* */
-    unsigned vm = pw_vm_number(v->regs.vttbr_el2);
+    unsigned vm = pw_vm_number(v->regs.vttbr_el2, false);
     if (v->el != 2 || !(by_ipa || by_range || of_vm || of_all) || !entered[vm]) {
         return;
     }

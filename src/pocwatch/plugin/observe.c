@@ -362,7 +362,7 @@ static void record_nothing_executed(struct vcpu *v, uint64_t vector)
 {
     uint64_t hcr = v->regs.hcr_el2;
     if (v->el == 2 && (vector & 0x7ff) >= 0x400 && (hcr & 1) && !(hcr >> 27 & 1)) {
-        unsigned vm = pw_vm_number(v->regs.vttbr_el2);
+        unsigned vm = pw_vm_number(v->regs.vttbr_el2, true);
         pw_events_entry(v, vm, read_handle(&vmpidr_el2));
         record_exception(v, vm, vector);
     }

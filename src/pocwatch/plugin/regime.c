@@ -301,18 +301,19 @@ static struct {
     unsigned n;
 } vms = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-uint16_t pw_vm_number(uint64_t vttbr)
+uint16_t pw_vm_number(uint64_t vttbr, bool make)
 {
     uint64_t table = vttbr & UINT64_C(0x0000fffffffffffe);
     unsigned i;
     pthread_mutex_lock(&vms.lock);
     for (i = 0; i < vms.n && vms.tables[i] != table; i++) {
     }
-    if (i == vms.n && vms.n < 65534) {
+    bool known = i < vms.n;
+    if (!known && make && vms.n < 65534) {
         vms.tables[vms.n++] = table;
     }
     pthread_mutex_unlock(&vms.lock);
-    return (uint16_t)(i + 1);
+    return known || make ? (uint16_t)(i + 1) : 0;
 }
 
 /* The fill switch: lines may be allocated through the mappings of the current and of higher
@@ -349,7 +350,7 @@ static void select_banks(struct vcpu *v)
     v->next_fetch_id = (uint64_t)v->selected[el].bank[half] << FETCH_BANK_SHIFT |
                        v->data[half].generation;
     v->cpu.vm = (uint8_t)(pw_stage2_on(&v->regs) && !bit(pw_hcr_effective(&v->regs), HCR_TGE));
-    v->cpu.vm_id = v->cpu.vm ? pw_vm_number(v->regs.vttbr_el2) : 0;
+    v->cpu.vm_id = v->cpu.vm ? pw_vm_number(v->regs.vttbr_el2, true) : 0;
     static const struct pw_site nobody;
     v->cpu.who = pw_who_of(&v->cpu, &nobody, PW_KIND_WB, false);
     int on = caches_on(&v->regs);

@@ -110,8 +110,9 @@ _Static_assert(sizeof(struct vcpu) == 1 << 16, "vcpu");
 uint64_t pw_read_sysreg(unsigned reg);
 
 void pw_vcpu_init(struct vcpu *v, unsigned index);
-/* Small number of the VM whose stage-2 tables are at VTTBR_EL2.BADDR. */
-uint16_t pw_vm_number(uint64_t vttbr);
+/* Small number of the VM whose stage-2 tables are at VTTBR_EL2.BADDR; 0 if it has none and none is to be
+ * made. */
+uint16_t pw_vm_number(uint64_t vttbr, bool make);
 /* Have the vCPU look at `reasons` before its next block; from any thread. */
 void pw_vcpu_attend(struct vcpu *v, unsigned reasons);
 /* Bring the snapshot, banks and `cpu` up to date for executing at `el`. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def test_what_is_no_recording(tmp_path: Path, content: bytes, message: str) -> N
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="cannot be read"):
         read(tmp_path / "x")
+
+
+def test_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(text([entry(5), end(8)])))
+    assert read(path).complete
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(RecordingError, match="cannot be read"):
+        read(path)
 
 
 def test_a_recording_cut_short(tmp_path: Path) -> None:

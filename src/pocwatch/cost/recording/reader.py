@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import gzip
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,8 @@ from pocwatch.cost.recording import record
 from pocwatch.cost.recording.errors import RecordingError
 from pocwatch.cost.recording.happenings import Context, Happening, context_after, happening
 from pocwatch.cost.recording.record import Event, EventKind, Header
+
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,16 @@ def _header(path: Path | str, text: bytes) -> Header:
 
 
 def raw(path: Path | str) -> tuple[Header, Sequence[Event]]:
-    """Return header and whole records of a file; one half written is left out. Raise RecordingError."""
+    """Return header and whole records of a file, plain or compressed by gzip. Raise RecordingError.
+
+    A record half written, at the end, is left out.
+    """
     try:
         text = Path(path).read_bytes()
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+        if text.startswith(_GZIP):
+            text = gzip.decompress(text)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordingError(f"{path}: cannot be read ({error})") from None
     header, start = _header(path, text), ctypes.sizeof(Header)
     n = (len(text) - start) // ctypes.sizeof(Event)
     return header, list((Event * n).from_buffer_copy(text, start))
