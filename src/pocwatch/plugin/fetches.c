@@ -80,17 +80,14 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
         uint8_t stale = stale_of(line, cell);
         bool source = stale & judge.table.fetch_stale[kind] &&
                       !(kind == PW_KIND_WB && !(stale & PW_STALE_LOST) && only_patched(line));
-        unsigned old = (wb ? l->istale[0] | l->spoiled[0] : 0) |
-                       (nc ? l->istale[1] | l->spoiled[1] : 0);
+        unsigned old = (wb ? l->istale[0] : 0) | (nc ? l->istale[1] : 0);
         bool icache = (old >> cell & 1) && !(kind == PW_KIND_WB && harmless(line, i));
         if (source || icache) {
             struct pw_access a = access_of(page, va + 4 * (i - first), 4, PW_OP_IF);
             a.insn = word_at(judge.ram, line, i);
             report(cpu, site, &a, line, cell, PW_FINDING_STALE_FETCH, source ? stale : 0);
             if (source) {
-                l->spoiled[0] |= (uint8_t)(1u << cell);
-                l->spoiled[1] |= (uint8_t)(1u << cell);
-                taint(line, 1u << cell, 3);
+                spoiled(line, 1u << cell);
             }
             heal(line);
             return;
@@ -105,8 +102,7 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
     bool fresh = true, coherent = true;
     for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
         fresh &= !(stale_of(line, c) & judge.table.fetch_stale[kind]);
-        coherent &= !(((wb ? l->istale[0] | l->spoiled[0] : 0) |
-                       (nc ? l->istale[1] | l->spoiled[1] : 0)) >> c & 1);
+        coherent &= !(((wb ? l->istale[0] : 0) | (nc ? l->istale[1] : 0)) >> c & 1);
     }
     if (!fresh || !coherent || l->flags & LINE_PENDING) {
         return;

@@ -113,6 +113,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         touch(line);
     }
     if (!idle && (moves || judge.table.discards[op])) {
+        open_windows(line);
         p = make_pending(line);
         if (!pw_pending_issue(p, &judge.table, judge.fill, cpu->pe, op, contains(&pe->uncached, line))) {
             judge.header->pending_overflows++;
@@ -132,12 +133,6 @@ void pw_outer(uint64_t pa, unsigned op)
     leave();
 }
 
-static void forget_line(uint64_t line, const struct pe *pe)
-{
-    (void)pe;
-    forget_ok(&pw_lines[line]);
-}
-
 static void catch_up_line(uint64_t line, const struct pe *pe)
 {
     (void)pe;
@@ -154,9 +149,8 @@ static void next_epoch(void)
     }
 }
 
-/* An IC by all: a window on every line. Lines with operations in flight get it at once; lines at rest
- * only when they are written before it completes (`written`): until then `spoiled` keeps what their
- * sources may have given. */
+/* An IC by all: a window on every line. Lines with operations in flight get it at once, others when
+ * something is about to happen to them (`open_windows`). */
 static void issue_all(unsigned issuer)
 {
     struct pe *pe = &judge.pes[issuer];
@@ -200,13 +194,14 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     stream(cpu, page, va, op);
     touch(line);
     catch_up(line);
-    bool moves = !(!((l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1]))) || l->flags & LINE_PENDING;
+    bool moves = l->istale[0] | l->istale[1] | (l->flags & LINE_PENDING);
     record(cpu, site, page, va, op, moves);
     if (!moves) {
         judge.header->redundant[asked]++;
     }
     pw_history_add(line, who, op == PW_RULE_DROPPED ? asked : op, 0xff, flags, rule, cpu->vm_id);
     if (op != PW_RULE_DROPPED) {
+        open_windows(line);
         struct pw_window *w = open_window(line, cpu->pe);
         if (w) { /* an earlier one of the PE ends with this one and allows no more */
             memset(w->tainted, 0, sizeof w->tainted);
@@ -221,13 +216,16 @@ static void complete_set_way(uint64_t line, const struct pe *pe)
 {
     unsigned number = (unsigned)(pe - judge.pes);
     catch_up(line);
+    see_done(line, number, PW_KIND_WB); /* its operations by VA */
     for (unsigned op = PW_OP_DC_CSW; op <= PW_OP_DC_ISW; op++) {
         if (!(pe->set_way >> op & 1) || judge.table.idle[op]) {
             continue;
         }
         if (contains(&pe->uncached, line)) { /* may have acted before the PE's own uncached store */
+            open_windows(line);
             struct pw_pending *p = make_pending(line);
             pw_pending_issue(p, &judge.table, judge.fill, number, op, true);
+            taint_sources(line);
             pw_pending_force(p, number, true);
             forget_ok(&pw_lines[line]);
             collapse(line, p);
@@ -237,9 +235,29 @@ static void complete_set_way(uint64_t line, const struct pe *pe)
     }
 }
 
+static void complete_window(uint64_t line, struct pw_pending *p, unsigned issuer)
+{
+    for (unsigned w = 0; w < p->n_windows; w++) {
+        if (p->windows[w].issuer == issuer) {
+            struct pw_window done = p->windows[w];
+            p->windows[w] = p->windows[--p->n_windows];
+            for (unsigned o = 0; o < p->n_windows; o++) { /* what came before is wiped out */
+                p->windows[o].tainted[0] &= done.tainted[0];
+                p->windows[o].tainted[1] &= done.tainted[1];
+            }
+            invalidated(line, done.tainted);
+            return;
+        }
+    }
+}
+
+/* Invalidations of I-caches come last: what the PE's other operations did may have been before. */
 static void dsb(unsigned number)
 {
     struct pe *pe = &judge.pes[number];
+    if (pe->set_way) {
+        for_all_lines(complete_set_way, pe);
+    }
     if (pe->ialluis) {
         pe->ialluis = false;
         judge.all_in_flight--;
@@ -255,23 +273,9 @@ static void dsb(unsigned number)
         }
         catch_up(line); /* leaves lines with windows to what follows */
         pw_pending_force(p, number, true);
-        for (unsigned w = 0; w < p->n_windows; w++) {
-            if (p->windows[w].issuer == number) {
-                struct pw_window done = p->windows[w];
-                p->windows[w] = p->windows[--p->n_windows];
-                for (unsigned o = 0; o < p->n_windows; o++) { /* what came before is wiped out */
-                    p->windows[o].tainted[0] &= done.tainted[0];
-                    p->windows[o].tainted[1] &= done.tainted[1];
-                }
-                invalidated(line, done.tainted);
-                break;
-            }
-        }
+        complete_window(line, p, number);
         forget_ok(&pw_lines[line]);
         collapse(line, p);
-    }
-    if (pe->set_way) {
-        for_all_lines(complete_set_way, pe);
     }
     pe->set_way = 0;
     pe->issued.n = pe->ordered = 0;
@@ -318,6 +322,17 @@ static void close_line(uint64_t line, const struct pe *pe)
     (void)pe;
     catch_up(line);
     step(line, 0xff, PW_EVENT_CLOSE, PW_NO_EVENT);
+    forget_ok(&pw_lines[line]);
+}
+
+/* Fills begin: operations in flight and sources may now do more. */
+static void open_line(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    if (pw_lines[line].flags & LINE_PENDING) {
+        step(line, 0, PW_NO_EVENT, PW_NO_EVENT);
+    }
+    forget_ok(&pw_lines[line]);
 }
 
 void pw_mmu(struct pw_cpu *cpu, bool on)
@@ -329,11 +344,11 @@ void pw_mmu(struct pw_cpu *cpu, bool on)
         now |= judge.pes[i].on;
     }
     if (now != judge.fill) {
-        if (judge.fill) {
-            for_all_lines(close_line, NULL);
-        }
+        for_all_lines(now ? catch_up_line : close_line, NULL);
         judge.fill = now;
-        for_all_lines(forget_line, NULL);
+        if (now) {
+            for_all_lines(open_line, NULL);
+        }
     }
     leave();
 }

@@ -131,34 +131,36 @@ void taint_sources(uint64_t line)
 bool step(uint64_t line, unsigned cells, unsigned own, unsigned others)
 {
     struct pw_line *l = &pw_lines[line];
-    struct pw_pending *p = pending_of(line);
+    uint8_t next[PW_CELLS_PER_LINE];
     touch(line);
-    if (p) {
-        pw_pending_step(p, &judge.table, judge.fill, cells, own, others);
-        taint_sources(line);
-        forget_ok(l);
-        collapse(line, p);
-        return true;
-    }
-    bool changed = false;
-    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
-        unsigned event = cells >> c & 1 ? own : others;
-        if (event != PW_NO_EVENT) {
-            uint8_t next = judge.table.delta[judge.fill][event][l->states[c]];
-            changed |= next != l->states[c];
-            l->states[c] = next;
+    if (!(l->flags & LINE_PENDING)) {
+        for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+            unsigned event = cells >> c & 1 ? own : others, s = l->states[c];
+            next[c] = event == PW_NO_EVENT ? (uint8_t)s : judge.table.delta[judge.fill][event][s];
+        }
+        if (!memcmp(next, l->states, sizeof next)) {
+            return false;
         }
     }
-    if (changed) {
-        forget_ok(l);
+    catch_up(line);
+    open_windows(line);
+    struct pw_pending *p = pending_of(line);
+    forget_ok(l);
+    if (!p) {
+        memcpy(l->states, next, sizeof next);
+        return true;
     }
-    return changed;
+    pw_pending_step(p, &judge.table, judge.fill, cells, own, others);
+    taint_sources(line);
+    collapse(line, p);
+    return true;
 }
 
 void see_done(uint64_t line, unsigned pe, unsigned kind)
 {
     struct pw_pending *p = pending_of(line);
     if (p) {
+        catch_up(line);
         pw_pending_force(p, pe, kind == PW_KIND_WB);
         collapse(line, p);
         forget_ok(&pw_lines[line]);
@@ -180,10 +182,7 @@ static void stale_sources(uint64_t line, uint8_t cells[2])
 void invalidated(uint64_t line, const uint8_t tainted[2])
 {
     struct pw_line *l = &pw_lines[line];
-    for (unsigned k = 0; k < 2; k++) {
-        l->istale[k] = tainted[k];
-        l->spoiled[k] = 0;
-    }
+    memcpy(l->istale, tainted, sizeof l->istale);
     memcpy(judge.fetched + line * PW_LINE_BYTES, judge.ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
     if (judge.report_unsynced) {
         judge.coherent_at[line] = ++judge.clock_now;
@@ -196,13 +195,12 @@ static void complete_all(uint64_t line, unsigned first, unsigned n)
     struct pw_line *l = &pw_lines[line];
     const struct pw_pending *p = pending_of(line);
     uint8_t tainted[2];
-    if ((p && p->n_windows) || /* completes with its window */
-        !(l->istale[0] | l->istale[1] | l->spoiled[0] | l->spoiled[1])) {
+    if (p && p->n_windows) { /* completes with its window */
         return;
     }
     stale_sources(line, tainted);
-    for (unsigned k = 0; k < 2; k++) {
-        tainted[k] |= l->spoiled[k];
+    if (!(l->istale[0] | l->istale[1] | tainted[0] | tainted[1])) {
+        return;
     }
     char before[PW_LINE_BYTES];
     memcpy(before, judge.fetched + line * PW_LINE_BYTES, sizeof before);
@@ -214,9 +212,11 @@ static void complete_all(uint64_t line, unsigned first, unsigned n)
  * IC by all touches every line, and KVM issues one at every switch of vCPUs: so lines find out when
  * they are looked at next. The epoch counts the issues and completions of such operations; a line
  * keeps the epoch up to which it knows. Nothing happened to a line in between, as no store takes the
- * fast path while the epochs differ; so its sources are now as they were then. A store has already
- * changed RAM when it is seen: of the `n` bytes from `first` on that it writes, what was there when the
- * operation completed is gone, and what the I-side was coherent with before stands for it.
+ * fast path while the epochs differ; so its sources are now as they were then. Nor has it a window
+ * for such an operation in flight unless something was about to happen (`open_windows`): until then
+ * its sources as they are now are all that may have tainted it. A store has already changed RAM when
+ * it is seen: of the `n` bytes from `first` on that it writes, what was there when the operation
+ * completed is gone, and what the I-side was coherent with before stands for it.
  */
 void catch_up_but(uint64_t line, unsigned first, unsigned n)
 {
@@ -227,12 +227,6 @@ void catch_up_but(uint64_t line, unsigned first, unsigned n)
     }
     if ((int32_t)(judge.last_all_done - (judge.epoch - behind)) > 0) {
         complete_all(line, first, n);
-    }
-    if (judge.all_in_flight && !(l->flags & LINE_PENDING)) {
-        uint8_t sources[2];
-        stale_sources(line, sources);
-        l->spoiled[0] |= sources[0];
-        l->spoiled[1] |= sources[1];
     }
     l->flags = (uint8_t)((l->flags & (LINE_EPOCH - 1)) | pw_epoch_bits);
     l->store_ok = 0;
@@ -256,15 +250,25 @@ struct pw_window *open_window(uint64_t line, unsigned issuer)
     return &p->windows[p->n_windows++];
 }
 
-void written(uint64_t line, unsigned cells)
+/* A line has windows of all of them or of none: one that has any, or operations in flight, is in an
+ * `issued` list, where `issue_all` finds it. */
+void open_windows(uint64_t line)
 {
-    struct pw_line *l = &pw_lines[line];
     for (unsigned i = 0; judge.all_in_flight && i < PW_MAX_PES; i++) {
         if (judge.pes[i].ialluis) {
             open_window(line, i);
         }
     }
+    if (judge.all_in_flight) {
+        taint_sources(line);
+    }
+}
+
+void written(uint64_t line, unsigned cells)
+{
+    struct pw_line *l = &pw_lines[line];
     if (!judge.table.dic) {
+        open_windows(line);
         if ((l->istale[0] & l->istale[1] & cells) != cells) {
             l->fetch_ok = 0;
         }
@@ -276,6 +280,16 @@ void written(uint64_t line, unsigned cells)
         judge.coherent_at[line] = ++judge.clock_now;
         l->store_ok = 0;
     }
+}
+
+void spoiled(uint64_t line, unsigned cells)
+{
+    struct pw_line *l = &pw_lines[line];
+    open_windows(line);
+    l->istale[0] |= (uint8_t)cells;
+    l->istale[1] |= (uint8_t)cells;
+    l->fetch_ok = 0;
+    taint(line, cells, 3);
 }
 
 void heal(uint64_t line)

@@ -106,7 +106,11 @@ static inline void catch_up(uint64_t line)
     catch_up_but(line, 0, 0);
 }
 struct pw_window *open_window(uint64_t line, unsigned issuer);
+/* Give the line windows of its own for every IC by all in flight; before its sources move. */
+void open_windows(uint64_t line);
 void written(uint64_t line, unsigned cells);
+/* An instruction was fetched from a source that may be stale. */
+void spoiled(uint64_t line, unsigned cells);
 
 /* After a report: the line counts as coherent, so that one cause is not told a thousand times. */
 void heal(uint64_t line);
