@@ -148,6 +148,28 @@ def test_which_changed_instructions_may_be_met(
     assert machine.kinds() == expected
 
 
+@pytest.mark.parametrize("invalidation", ["ic ivau", "ic ialluis"])
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        ("P0 {ic}", "P0 st wb; P0 dc cvau; P0 dsb"),
+        ("", "P0 st wb; P0 {ic}; P0 dsb; P0 dc cvau; P0 dsb"),
+        ("", "P0 st wb; P0 dc cvau; P0 {ic}; P0 dsb"),  # no DSB: the IC may act before the clean
+    ],
+)
+def test_an_invalidation_too_early_is_none(
+    machine: Machine, invalidation: str, early: str, late: str
+) -> None:
+    """What the I-cache took in before the clean is not what RAM holds when the IC is complete."""
+    machine.put(MOV_X0_0)
+    machine.do(f"P0 st wb; {PUBLISH}; P0 if wb")
+    if early:
+        machine.do(early.format(ic=invalidation))
+    machine.put(MOV_X0_1)
+    machine.do(late.format(ic=invalidation) + "; P0 isb; P0 if wb")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [(BRANCH, NOP, []), (NOP, MOV_X0_0, [FindingKind.STALE_FETCH])],

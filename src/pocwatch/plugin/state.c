@@ -183,7 +183,12 @@ void invalidated(uint64_t line, const uint8_t tainted[2])
 {
     struct pw_line *l = &pw_lines[line];
     memcpy(l->istale, tainted, sizeof l->istale);
-    memcpy(judge.fetched + line * PW_LINE_BYTES, judge.ram + line * PW_LINE_BYTES, PW_LINE_BYTES);
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        uint64_t at = line * PW_LINE_BYTES + c * PW_CELL_BYTES;
+        if (!(tainted[0] >> c & 1)) { /* else what I-caches may hold is older than RAM */
+            memcpy(judge.fetched + at, judge.ram + at, PW_CELL_BYTES);
+        }
+    }
     if (judge.report_unsynced) {
         judge.coherent_at[line] = ++judge.clock_now;
     }
