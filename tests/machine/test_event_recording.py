@@ -38,13 +38,15 @@ pytestmark = pytest.mark.machine
 
 START = 0x4020_0000
 GUEST, READ, WRITTEN_TO = START + 0x6000, START + 0x7000, START + 0x8000
+IN_BLOCK, BLOCK_BYTES = 0x4040_5000, 2 << 20
 VCPU = 0x8000_0000  # VMPIDR_EL2
 
 # EL2 turns its MMU on (one descriptor of 1 GiB, Write-Back) and lets a host at EL1 write three
 # doublewords to two lines of the page `read`. Then it runs a guest with its MMU off behind a stage 2 of
 # 4 KiB pages, all invalid at first: as KVM does, it cleans and invalidates a page to the PoC when it
-# maps it, execute-never unless it was fetched from. Traps (TSW, TVM) are stepped over. The second
-# hypercall ends the machine.
+# maps it, execute-never unless it was fetched from. Traps (TSW, TVM) are stepped over. There is one
+# entry of 2 MiB, valid from the start; the guest's first hypercall invalidates it in TLBs, the second
+# ends the machine.
 PROGRAM = """
     .text
     .global _start
@@ -157,6 +159,17 @@ step_over:
     eret
 hypercall:
     cbz x28, run_guest
+    cmp x28, #2
+    b.eq off
+    mov x28, #2
+    ldr x24, =0x40403     // any page of the block
+    tlbi ipas2e1is, x24
+    dsb sy
+    tlbi vmalle1is
+    dsb sy
+    isb
+    eret
+off:
     ldr w0, =0x84000008   // PSCI SYSTEM_OFF
     smc #0
     b .
@@ -179,7 +192,8 @@ stage2:
     .fill 510, 8, 0
     .quad 0
     .quad stage2 + 0x2003
-    .fill 510, 8, 0
+    .quad 0x404007fd      // 2 MiB
+    .fill 509, 8, 0
     .fill 512, 8, 0
 
     .org 0x6000
@@ -192,6 +206,8 @@ guest:
     dsb sy
     dc isw, xzr
     msr ttbr0_el1, x3
+    ldr x5, =0x40405000   // in the block
+    ldr x4, [x5]
     add x3, x3, #64
     br x3
     .ltorg
@@ -200,6 +216,8 @@ read:
     .fill 512, 8, 0
 written_to:
     .fill 8, 8, 0
+    hvc #0
+    ldr x4, [x5]
     hvc #0
     .balign 4096
 """
@@ -249,7 +267,8 @@ def told(h: Happening) -> tuple[object, ...]:
         case Maintenance():
             return (h.op, h.el, h.pa, h.ipa, h.count, h.changed, h.dirty)
         case Touch():
-            assert (h.ipa, h.block_bytes) == (h.pa, 4096)
+            assert h.block_bytes == (BLOCK_BYTES if h.ipa == IN_BLOCK else 4096)
+            assert h.ipa == h.pa
             return ("touch", h.ipa, h.op, h.flags & (Flag.MMU_ON | Flag.PAST_CACHES))
         case Invalidation():
             return ("tlbi", h.ipa)
@@ -259,7 +278,8 @@ def test_every_record(recording: Recording) -> None:
     """QEMU's own loader put the program into memory, where nothing is dirty but what the host wrote.
 
     The first fetch faults before the guest executes anything. The guest's DC CIVAC comes after the
-    hypervisor's own and is redundant. The TLBI of `written_to` lets its fetch count as a first use.
+    hypervisor's own and is redundant. The TLBI of `written_to` lets its fetch count as a first use; that
+    of a page of the block, the use of another page of it.
     """
     entry = ("entry", VCPU, Flag.TRAPS_MMU | Flag.TRAPS_SET_WAY)
     read_fault, fetch = Access.READ, Access.FETCH
@@ -285,26 +305,38 @@ def test_every_record(recording: Recording) -> None:
         entry,
         ("trap", "TTBR0_EL1", WRITTEN_TO),
         entry,
+        ("touch", IN_BLOCK, Op.LD, Flag.PAST_CACHES),
         ("fault", FaultKind.PERMISSION, fetch, WRITTEN_TO),
         ("tlbi", WRITTEN_TO),
         (Op.IC_IVAU, 2, WRITTEN_TO, None, 1, 1, 0),
         entry,
         ("touch", WRITTEN_TO, Op.IF, Flag.PAST_CACHES),
         ("exit", "HVC"),
+        ("tlbi", 0x4040_3000),
+        entry,
+        ("touch", IN_BLOCK, Op.LD, Flag.PAST_CACHES),
+        ("exit", "HVC"),
     ]
 
 
 def test_counts(recording: Recording) -> None:
     (c,) = counted(recording)
-    assert c.entries == 7
+    assert c.entries == 8
     assert c.maintenance == {
         Maintained(Context.FAULT, Op.DC_CIVAC): Lines(3 * 64, 2, 2),
         Maintained(Context.GUEST, Op.DC_CIVAC): Lines(1, 0, 0),
         Maintained(Context.FAULT, Op.IC_IVAU): Lines(1, 1, 0),
     }
     # Two a translation fault, four behind the permission fault; one before the guest, one in it.
-    assert c.dsbs == {Context.BEFORE: 1, Context.FAULT: 3 * 2 + 4, Context.GUEST: 1}
-    assert (c.first_used_off, c.first_used_on, c.past_caches) == (3, 0, 3)
+    assert c.dsbs == {
+        Context.BEFORE: 1,
+        Context.FAULT: 3 * 2 + 4,
+        Context.GUEST: 1,
+        Context.OTHER_EXIT: 2,
+    }
+    assert (c.first_used_off, c.first_used_on, c.past_caches) == (4, 0, 4)
+    assert c.blocks == {4096: 3, BLOCK_BYTES: 1}
+    assert c.invalidations == {Context.FAULT: 1, Context.OTHER_EXIT: 1}
     assert c.register_traps == {"TTBR0_EL1": 1}
     assert c.set_way_traps == {"DC ISW": 1}
     assert later_use(recording) == {PAST_CACHES: 3 * 64}
@@ -315,31 +347,46 @@ def test_what_user_space_wrote(recording: Recording) -> None:
     ram = guest_ram(recording, vm)
     assert ram.loaded == {READ: 24}
     assert ram.written_later == {}
-    assert ram.touched == {GUEST, READ, WRITTEN_TO}
+    assert ram.touched == {GUEST, READ, WRITTEN_TO, IN_BLOCK}
 
 
 def test_policies(recording: Recording) -> None:
-    """By hand. Mainline does what the program does, and cleans all at the first set/way operation.
+    """By hand. The block is mapped, unmapped by the TLBI behind the hypercall, and mapped again.
 
-    The trap of TTBR0 comes after it, with HCR_EL2.TVM still set.
+    HCR_EL2.TVM is set from the start, so the set/way operation is no reason to clean.
     """
     platform = load("xgene-l3")
     names = ["none", "mainline-2021", "poc-on-fault-mmu-off", "xen-2014"]
     wanted = [POLICIES[name] for name in names]
     of = {one.policy: one.counts for one in replay(recording, platform, wanted)}
-    faults = {"stage2_faults": 2, "prefetch_faults": 1}
+    faults = {"stage2_faults": 2 + 2, "prefetch_faults": 1}
+    page, block = 64, 512 * 64  # lines
     assert of["none"] == Counts(**faults)
     assert of["mainline-2021"] == Counts(
         **faults,
         permission_faults=1,
         traps_tvm=1,
         traps_tsw=1,
-        dc_poc_dirty=3 * 64,
-        ic_ivau=2 * 64,  # the page of the code when it is mapped, and `written_to`
-        dsb=3 + 2,
+        dc_poc_dirty=3 * page + block,
+        dc_poc_absent=2 * block,
+        ic_ivau=2 * page,  # the page of the code when it is mapped, and `written_to`
+        dsb=(3 + 1 + 1 + 1) + 2,
     )
     assert of["poc-on-fault-mmu-off"] == Counts(
-        **faults, dc_poc_dirty=3 * 64, dc_pou=3 * 64, ic_ivau=3 * 64, dsb=3 * 3
+        **faults,
+        dc_poc_dirty=3 * page + block,
+        dc_poc_absent=block,
+        dc_pou=3 * page + 2 * block,
+        ic_ivau=3 * page + 2 * block,
+        dsb=5 * 3,
     )
-    # Allocated: three pages; written by user space: one.
-    assert of["xen-2014"] == Counts(**faults, dc_poc_dirty=4 * 64, dsb=4)
+    # Allocated: three pages and the block; written by user space: one page.
+    assert of["xen-2014"] == Counts(**faults, dc_poc_dirty=4 * page + block, dsb=4 + 512)
+
+
+def test_where_it_cannot_be_written(plugin_path: Path, tmp_path: Path) -> None:
+    command = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-m", "64M"]
+    silent = ["-nodefaults", "-display", "none"]
+    options = Options(command=[*command, *silent], events=tmp_path / "none" / "events")
+    report = launch.run(launch.plan(options), lambda _: None)
+    assert not report.complete

@@ -12,6 +12,7 @@ struct region {
     struct region *next;
     uint64_t number; /* IPA >> REGION_SHIFT */
     unsigned vm;
+    unsigned largest; /* of `shift` */
     uint16_t seen[REGION_PAGES]; /* set of `use` */
     uint8_t shift[REGION_PAGES]; /* of the block that the page was in */
 };
@@ -56,28 +57,34 @@ bool pw_touch(unsigned vm, uint64_t ipa, unsigned op, bool mmu_on, bool past_cac
     bool first = !(r->seen[page] & how);
     r->seen[page] |= (uint16_t)how;
     r->shift[page] = (uint8_t)shift;
+    r->largest = shift > r->largest ? shift : r->largest;
     return first;
+}
+
+/* Forget the pages of blocks that hold `ipa`. */
+static void forget_in(struct region *r, uint64_t ipa)
+{
+    uint64_t first = r->number << REGION_SHIFT;
+    unsigned reach = r->largest > REGION_SHIFT ? r->largest : REGION_SHIFT;
+    if ((ipa ^ first) >> reach) {
+        return;
+    }
+    for (unsigned page = 0; page < REGION_PAGES; page++) {
+        if (r->seen[page] && !((ipa ^ (first | (uint64_t)page << 12)) >> r->shift[page])) {
+            r->seen[page] = 0;
+        }
+    }
 }
 
 void pw_forget_touches(unsigned vm, uint64_t ipa)
 {
-    if (ipa == PW_NO_ADDRESS) {
-        for (unsigned i = 0; i < BUCKETS; i++) {
-            for (struct region *r = buckets[i]; r; r = r->next) {
-                if (r->vm == vm) {
-                    memset(r->seen, 0, sizeof r->seen);
-                }
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        for (struct region *r = buckets[i]; r; r = r->next) {
+            if (r->vm == vm && ipa == PW_NO_ADDRESS) {
+                memset(r->seen, 0, sizeof r->seen);
+            } else if (r->vm == vm) {
+                forget_in(r, ipa);
             }
-        }
-        return;
-    }
-    struct region *r = find(vm, ipa >> REGION_SHIFT);
-    unsigned page = ipa >> 12 & (REGION_PAGES - 1);
-    unsigned shift = r && r->shift[page] ? r->shift[page] : 12;
-    for (uint64_t at = ipa >> shift << shift, end = at + (UINT64_C(1) << shift); at < end; at += 4096) {
-        r = find(vm, at >> REGION_SHIFT);
-        if (r) {
-            r->seen[at >> 12 & (REGION_PAGES - 1)] = 0;
         }
     }
 }

@@ -9,7 +9,7 @@
  * or off, past the caches or not. `shift`: log2 of the stage 2 block's size in bytes. Callers
  * serialise. */
 bool pw_touch(unsigned vm, uint64_t ipa, unsigned op, bool mmu_on, bool past_caches, unsigned shift);
-/* The entry of `ipa` was invalidated, or for PW_NO_ADDRESS all of the VM's. */
+/* The entry of the page or block around `ipa` was invalidated, or for PW_NO_ADDRESS all of the VM's. */
 void pw_forget_touches(unsigned vm, uint64_t ipa);
 
 #endif
