@@ -162,6 +162,44 @@ def test_slices_add_up(run: tuple[Recording, dict[str, Any]], total: Counted) ->
     assert sum(lines) == total.lines(Op.DC_CIVAC, context=Context.FAULT).operations
 
 
+def test_vhe_with_idc(plugin_path: Path, prepared: Machine, tmp_path: Path) -> None:
+    """The host kernel at EL2. DC CVAU is redundant with IDC, which Linux learns of after ftrace's use."""
+    report = record(prepared.qemu_args(cpu="neoverse-n1"), prepared, tmp_path / "events")
+    assert report["complete"], report["failure"]
+    recording = read(tmp_path / "events")
+    (total,) = counted(recording)
+    mapped = total.faults_of(FaultKind.TRANSLATION)
+    assert total.lines(Op.DC_CIVAC, context=Context.FAULT).operations == PAGE_LINES * mapped
+    cleaned = total.lines(Op.DC_CVAU)
+    assert cleaned.redundant == cleaned.operations > 50_000
+    (mainline,) = replay(recording, load("xgene-l3"), [POLICIES["mainline-2021"]])
+    assert mainline.counts.stage2_faults + mainline.counts.prefetch_faults == mapped
+    assert mainline.counts.permission_faults == total.faults_of(FaultKind.PERMISSION)
+
+
+def test_fwb_with_dic(plugin_path: Path, prepared: Machine, tmp_path: Path) -> None:
+    """Pages are executable at once and never maintained: facts B1.10, B1.12."""
+    report = record(prepared.qemu_args(cpu="max"), prepared, tmp_path / "events")
+    assert report["complete"], report["failure"]
+    recording = read(tmp_path / "events")
+    (total,) = counted(recording)
+    assert total.faults_of(FaultKind.TRANSLATION) > 10_000
+    assert total.faults_of(FaultKind.PERMISSION) == 0
+    assert {key.context for key in total.maintenance} <= {
+        Context.BEFORE,
+        Context.GUEST,
+        Context.OTHER_EXIT,
+    }
+    assert total.first_used_off > 0
+    assert total.past_caches == 0  # stage 2 forces Write-Back
+    (sentence,) = not_known(recording)
+    assert "HCR_EL2.TVM" in sentence
+    # Without DIC, first fetches of pages that are mapped would be refused.
+    (fwb,) = replay(recording, load("fwb"), [POLICIES["fwb"]])
+    assert fwb.counts.permission_faults > 1000
+    assert fwb.counts.dc_poc_dirty + fwb.counts.dc_poc_absent == 0
+
+
 def test_two_vcpus(
     plugin_path: Path, prepared: Machine, guest_of_two: list[str], tmp_path: Path
 ) -> None:
