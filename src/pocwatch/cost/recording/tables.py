@@ -154,33 +154,34 @@ def over_time(slices: Sequence[Counted]) -> Table:
 
 
 def policies(replayed: Sequence[Replayed], model: CostModel, platform: str) -> Table:
-    """Return what each policy would have done, and how long it takes by a cost set."""
+    """Return what each policy would have done, and how long it takes by a cost set.
+
+    Translation faults are in the note, as all policies have the same.
+    """
     columns = (
         "policy",
-        "faults: data",
-        "prefetch",
-        "permission",
+        "refused",
         "traps",
         "DC to PoC",
         "dirty",
         "DC to PoU",
         "IC by VA",
         "whole IC",
-        "set/way lines",
+        "set/way",
         "DSB",
         f"time ({model.name})",
     )
     rows: list[tuple[Cell, ...]] = []
+    faults: set[tuple[int, int]] = set()
     for one in replayed:
         if one.why_not is not None:
             rows.append((one.policy, one.why_not))
             continue
         n = one.counts
+        faults.add((n.stage2_faults, n.prefetch_faults))
         rows.append(
             (
                 one.policy,
-                n.stage2_faults,
-                n.prefetch_faults,
                 n.permission_faults,
                 n.traps_tvm + n.traps_tsw + n.traps_dc,
                 n.dc_poc_dirty + n.dc_poc_clean + n.dc_poc_absent,
@@ -193,10 +194,14 @@ def policies(replayed: Sequence[Replayed], model: CostModel, platform: str) -> T
                 str(charge.cost(model, n)),
             )
         )
+    said = " or ".join(
+        f"{data:,} of data and {fetches:,} of fetches" for data, fetches in sorted(faults)
+    )
     return Table(
         f"What each policy would have done, on {platform}",
         columns,
         rows,
-        "A policy's own maintenance, the faults on RAM and the traps. A count says nothing about whether "
-        "a policy is right: `pocwatch check` does.",
+        f"Translation faults on RAM: {said}; their time is in. Refused: fetches from, and writes to, "
+        "pages mapped without that permission. A count says nothing about whether a policy is right: "
+        "`pocwatch check` does.",
     )

@@ -20,9 +20,9 @@ def render(table: Table) -> str:
     widths = [
         max(len(row[i]) for row in [*whole, list(table.columns)]) for i in range(len(table.columns))
     ]
+    full = [row for row in table.rows if len(row) == len(table.columns)]
     numbers = [
-        bool(table.rows)
-        and all(isinstance(row[i], int) or row[i] == "" for row in table.rows if len(row) > i)
+        bool(full) and all(isinstance(row[i], int) or row[i] == "" for row in full)
         for i in range(len(table.columns))
     ]
 
