@@ -158,6 +158,10 @@ ONCE_DIFFERENT = {
     "what a fetch spoilt before an invalidation by all is gone after it": (
         ("xgene-l3", "P0 st nc; P0 if wb; P0 ic ialluis; P0 dsb; P0 if nc"),
     ),
+    "set/way operations empty the caches of lines that were never used": (
+        ("cortex-a57-up", "P0 mmu off; P0 dc isw; P0 dsb; P0 st nc; P0 tw wb"),
+        ("cortex-a57-up", "P0 mmu off; P0 dc cisw; P0 dsb; P0 ld nc; P0 st nc; P0 ld wb"),
+    ),
     "what a fetch spoils is stale for the other kind of fetch, too": (
         ("neoverse-dic", "P0 st wb; P1 if wb; P0 if nc; P0 if wb"),
         ("xgene-l3", "P1 st nc; P1 ic ivau; P1 dsb; P0 if nc +4; P0 if wb; P1 if nc"),

@@ -99,6 +99,7 @@ static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw
 {
     uint64_t line = line_of(pa);
     unsigned cells = cells_of(pa, size), kind = page->kind;
+    touch(line);
     if (op == PW_OP_LD) {
         see_done(line, cpu->pe, kind);
     }

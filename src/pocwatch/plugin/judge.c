@@ -104,7 +104,7 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
         free(judge.pes[i].uncached.items);
         judge.pes[i] = (struct pe){0};
     }
-    judge.all_in_flight = judge.epoch = judge.last_all_done = pw_epoch_bits = 0;
+    judge.all_in_flight = judge.epoch = judge.last_all_done = pw_epoch_bits = judge.untouched = 0;
     pw_lines = reserve(lines * sizeof *pw_lines);
     pw_writers = reserve(lines * PW_CELLS_PER_LINE * sizeof *pw_writers);
     judge.fetched = reserve(c->ram_size);

@@ -15,8 +15,10 @@
 static bool changes(uint64_t line, unsigned event)
 {
     const struct pw_line *l = &pw_lines[line];
+    bool touched = judge.touched[line / 64];
     for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
-        if (judge.table.delta[judge.fill][event][l->states[c]] != l->states[c]) {
+        unsigned s = touched ? l->states[c] : judge.untouched;
+        if (judge.table.delta[judge.fill][event][s] != s) {
             return true;
         }
     }
@@ -235,6 +237,11 @@ static void complete_set_way(uint64_t line, const struct pe *pe)
     }
 }
 
+static void step_untouched(unsigned event)
+{
+    judge.untouched = judge.table.delta[judge.fill][event][judge.untouched];
+}
+
 static void complete_window(uint64_t line, struct pw_pending *p, unsigned issuer)
 {
     for (unsigned w = 0; w < p->n_windows; w++) {
@@ -257,6 +264,11 @@ static void dsb(unsigned number)
     struct pe *pe = &judge.pes[number];
     if (pe->set_way) {
         for_all_lines(complete_set_way, pe);
+        for (unsigned op = PW_OP_DC_CSW; op <= PW_OP_DC_ISW; op++) {
+            if (pe->set_way >> op & 1 && !judge.table.idle[op]) {
+                step_untouched(judge.table.event[op]);
+            }
+        }
     }
     if (pe->ialluis) {
         pe->ialluis = false;
@@ -345,6 +357,9 @@ void pw_mmu(struct pw_cpu *cpu, bool on)
     }
     if (now != judge.fill) {
         for_all_lines(now ? catch_up_line : close_line, NULL);
+        if (!now) {
+            step_untouched(PW_EVENT_CLOSE);
+        }
         judge.fill = now;
         if (now) {
             for_all_lines(open_line, NULL);

@@ -31,6 +31,9 @@ void touch(uint64_t line)
     if (!judge.touched[line / 64]) {
         judge.touched[line / 64] = 1;
         judge.touched_pages++;
+        for (unsigned i = 0; judge.untouched && i < 64; i++) {
+            memset(pw_lines[line / 64 * 64 + i].states, judge.untouched, PW_CELLS_PER_LINE);
+        }
     }
 }
 
