@@ -213,21 +213,22 @@ def _refuse_unwritable(files: Sequence[str]) -> None:
 def _refuse_undrawable(plots: Sequence[str]) -> None:
     if not plots:
         return
-    from pocwatch.report import bench_plot
+    from pocwatch.report.plots import write
     from pocwatch.sanitizer.errors import UsageError
 
     for plot in plots:
         if Path(plot).suffix not in _PICTURES:
             raise UsageError(f"--plot: {plot}: accepted are names that end in {', '.join(_PICTURES)}")
-    bench_plot.require()
+    write.require()
 
 
 def _draw(bench: Bench, path: Path) -> None:
-    from pocwatch.report import bench_html, bench_plot
+    from pocwatch.report import bench_html
+    from pocwatch.report.plots import write
 
     if path.suffix == ".html":
         path.write_text(bench_html.page(bench))
         written = [path]
     else:
-        written = bench_plot.write(bench, path)
+        written = write.write(bench, path)
     click.echo(f"pocwatch: drawn: {', '.join(map(str, written))}", err=True)

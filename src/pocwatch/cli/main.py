@@ -16,6 +16,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Boot Linux as a KVM host and guest, with and without KVM's cache clean."),
     "check": ("check", "Prove or refute cache-cleaning policies of a hypervisor."),
     "synth": ("synth", "Search for the cheapest cache-cleaning policies that are safe."),
+    "bench": ("bench", "Price cache-cleaning policies of a hypervisor: VM start, boot, faults."),
     "line": ("line", "Say which reads of one cache line may be stale."),
     "automaton": ("automaton", "Show the line automaton of a platform."),
     "calibrate": ("calibrate", "Measure what cache maintenance costs on this Arm64 machine."),

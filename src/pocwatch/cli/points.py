@@ -20,7 +20,7 @@ from pocwatch.cli import authored
 from pocwatch.cost.model import CostModel
 from pocwatch.cost.start import option, record
 from pocwatch.cost.start.assumptions import Assumptions
-from pocwatch.cost.start.events import Boot
+from pocwatch.cost.start.boot import Boot
 from pocwatch.cost.start.option import Outcome
 from pocwatch.cost.start.vm import Vm
 from pocwatch.cost.sweep import kept, schedulers

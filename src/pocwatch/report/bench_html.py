@@ -6,8 +6,9 @@ import html
 from collections.abc import Iterator
 
 from pocwatch.cost.start.bench import Bench
-from pocwatch.report import bench_plot, bench_text
+from pocwatch.report import bench_text
 from pocwatch.report.bench_words import paragraphs
+from pocwatch.report.plots import write
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2em auto; padding: 0 1em; }
@@ -38,8 +39,8 @@ def _pictures(bench: Bench) -> Iterator[str]:
     """Yield the drawings as inline SVG; ids are told apart, as one page has them all."""
     number = 0
     for series in bench.series:
-        for draw in bench_plot.drawings(series).values():
-            text = bench_plot.picture(draw, bench, series, "svg").decode()
+        for draw in write.drawings(series).values():
+            text = write.picture(draw, bench, series, "svg").decode()
             svg = text[text.index("<svg") :]
             for mark in ('id="', 'url(#', 'href="#'):
                 svg = svg.replace(mark, f"{mark}p{number}-")

@@ -15,6 +15,7 @@ from pocwatch.cost.start.sizes import show
 from pocwatch.report.bench_words import paragraphs, typical
 
 WIDTH = 100
+_DETAIL = ("start", "total", "fault p50", "p99", "worst", "each second", "fails")
 _COLUMNS = 6  # of RAM sizes
 
 
@@ -26,7 +27,7 @@ def text(bench: Bench, *, assumed: bool = False) -> str:
             blocks.append(_sweep(bench, series))
         blocks.append(_detail(bench, series, len(series.vms) // 2))
     blocks.append(_safety(bench))
-    blocks += [textwrap.fill(paragraph, WIDTH) for paragraph in paragraphs(bench)]
+    blocks += [textwrap.fill(paragraph, WIDTH, break_on_hyphens=False) for paragraph in paragraphs(bench)]
     blocks.append(_assumptions(bench) if assumed else _not_settled(bench))
     return "\n\n".join(blocks) + "\n"
 
@@ -63,7 +64,7 @@ def _sweep(bench: Bench, series: Series) -> str:
 
 def _detail(bench: Bench, series: Series, n: int) -> str:
     vm = series.vms[n]
-    head = ["  " + show(vm.ram_bytes), "start", "total", "fault p50", "p99", "worst", "each second", "fails"]
+    head = ["  " + show(vm.ram_bytes), *_DETAIL]
     rows = [head, *(_row(bench, series, name, line[n]) for name, line in series.options.items())]
     return f"{vm}: typical (low to high)\n{table(rows)}"
 

@@ -9,6 +9,7 @@ from pocwatch.cost.quantity import Estimate
 from pocwatch.cost.start.bench import Bench
 from pocwatch.cost.start.option import Outcome
 from pocwatch.cost.start.series import (
+    CORNERS,
     QUANTITIES,
     Crossover,
     Series,
@@ -48,6 +49,7 @@ def binary(size_bytes: float) -> str:
 
 def _of_series(bench: Bench, series: Series) -> Iterator[str]:
     yield _conditions(bench, series)
+    yield _slopes(series, bench.of_thread(series))
     thread = [n for n in bench.of_thread(series) if bench.safety_of(series, n).boots]
     if len(thread) > 1:
         for quantity in QUANTITIES:
@@ -75,6 +77,20 @@ def _conditions(bench: Bench, series: Series) -> str:
         f"{show(first.image_bytes)}; the guest touches {' to '.join(touched)}. Times are what is added "
         "to a hypervisor that does no maintenance."
     )
+
+
+def _slopes(series: Series, names: Sequence[str]) -> str:
+    """Say what each GiB of RAM adds, between the smallest and the largest VM."""
+    size_gib = (series.vms[-1].ram_bytes - series.vms[0].ram_bytes) / (1 << 30)
+    if not size_gib or not names:
+        return ""
+    told = []
+    for name in names:
+        first, last = (series.options[name][n].total for n in (0, -1))
+        grown = [getattr(last, corner) - getattr(first, corner) for corner in CORNERS]
+        slope = Estimate(*(max(0.0, each / size_gib) for each in grown))
+        told.append(f"{slope} under {name}")
+    return f"Each GiB of guest RAM adds {'; '.join(told)}."
 
 
 def _winners(

@@ -75,7 +75,7 @@ STATEMENTS: tuple[str, ...] = (
     "mmu_lock, as in Linux 2013 to 2021 (E2): what a fault hook does is done by each, what is done "
     "where the entry is installed only by the first; with the MMU off only one vCPU runs",
     "DMB and ISB cost nothing of their own; what invalidated caches must fetch again is not counted",
-    "no reboot, no KSM, no migration; nothing runs at the same time",
+    "no reboot, no KSM, no migration, no page mapped read-only; nothing else runs at the same time",
 )
 
 

@@ -21,6 +21,11 @@ def capacity(platform: Platform) -> int:
     )
 
 
+def reached_bytes(platform: Platform, by: str) -> int:
+    """Return the size of all caches together that `by` reaches, of one PE."""
+    return sum(platform.levels[n].geometry.size_kib * 1024 for n in platform.reached(by))
+
+
 class Dirty:
     """How much of each segment is dirty in caches of a total capacity."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pocwatch.arch.ops import Op
 from pocwatch.cost.counts import Counts
-from pocwatch.cost.start.caches import Dirty, Segment, capacity
+from pocwatch.cost.start.caches import Dirty, Segment, capacity, reached_bytes
 from pocwatch.cost.start.events import Event, Written
 from pocwatch.kvm.policy import AtEl2, Occasion, Operation, Policy
 from pocwatch.platforms import Platform
@@ -92,18 +92,14 @@ class Counter:
         if op is Op.IC_IVAU:
             return Counts(ic_ivau=worked.lines)
         if op in SET_WAY:
-            return self._whole(worked, self._size("set_way"))
+            return self._whole(worked, reached_bytes(self.platform, "set_way"))
         if op in OUTER:
-            return self._whole(worked, self._size("outer"))
+            return self._whole(worked, reached_bytes(self.platform, "outer"))
         if op is Op.IC_IALLU:
             return Counts(ic_iallu=worked.times)
         if op is Op.IC_IALLUIS:
             return Counts(ic_ialluis=worked.times)
         return Counts(dsb=worked.times) if op is Op.DSB else Counts()
-
-    def _size(self, by: str) -> int:
-        levels = self.platform.reached(by)
-        return sum(self.platform.levels[n].geometry.size_kib * 1024 for n in levels)
 
     def _whole(self, worked: _Range, size_bytes: int) -> Counts:
         """Return the counts of loops over whole caches."""

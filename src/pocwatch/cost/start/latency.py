@@ -74,7 +74,7 @@ def simulate(
             plain = (plain if plain > arrival else arrival) + fault
             added = (added if added > arrival else arrival) + fault + maintenance
             maintenance = later
-            found.append(added - plain)
+            found.append(round(added - plain, 3))  # no float noise: ns are not known that well
     return found
 
 

@@ -88,7 +88,7 @@ def readings(
     """Return which RAM may be present: both, if by-VA cleaning before the run depends on it."""
     counter = Counter(policy, platform)
     choices = policy.on(platform)
-    for event in source.events(vm, Present.ALL, choices):
+    for event in source.events(vm, Present.ALL, choices, platform):
         for hook in event.hooks:
             if hook in _WHERE_PRESENT_MATTERS and POC_BY_VA & set(counter.operations(event, hook)):
                 return (Present.WRITTEN, Present.ALL)
@@ -105,11 +105,15 @@ def outcomes(
             f"{platform.name!r} of {platform.dminline_bytes}: accepted is the same size"
         )
     wanted = readings(policy, platform, source, vm)
-    return [
-        outcome(policy, platform, model, source.events(vm, present, policy.on(platform)), vm, present,
-                two_readings=len(wanted) > 1, seed=seed)
-        for present in wanted
-    ]  # fmt: skip
+    choices = policy.on(platform)
+    found = []
+    for present in wanted:
+        events = source.events(vm, present, choices, platform)
+        two = len(wanted) > 1
+        found.append(
+            outcome(policy, platform, model, events, vm, present, two_readings=two, seed=seed)
+        )
+    return found
 
 
 def outcome(

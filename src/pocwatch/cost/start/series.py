@@ -100,14 +100,17 @@ def _of_pair(series: Series, quantity: str, first: str, second: str) -> list[Cro
 def _crossings(
     ram: Sequence[int], first: Sequence[float], second: Sequence[float]
 ) -> list[tuple[float, bool]]:
-    """Return (RAM in bytes, whether second is cheaper from there on), between points on a log scale."""
+    """Return (RAM in bytes, whether second is cheaper from there on).
+
+    Between points costs are taken to be linear in RAM, which most of them are.
+    """
     found = []
     signs = [(at, a - b) for at, a, b in zip(ram, first, second, strict=True)]
     signs = [(at, d) for at, d in signs if abs(d) > 1e-9]
     for (left, before), (right, after) in pairwise(signs):
         if (before > 0) != (after > 0):
             part = abs(before) / (abs(before) + abs(after))
-            found.append((left * (right / left) ** part, before < 0))
+            found.append((left + (right - left) * part, before < 0))
     return found
 
 

@@ -6,6 +6,7 @@ done again elsewhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from pocwatch.cost.sweep.errors import ClusterError, SweepError
 HERE = "here"
 LOCAL = ("threads", "processes")
 _CONNECT_SECONDS = 10
+_AT_ONCE = 8  # tasks for a CPU, before their results are handed over
 
 Function = Callable[[Any], Any]
 
@@ -44,18 +46,25 @@ def _absent(scheduler: str, package: str) -> str:
     )
 
 
-def _local(function: Function, tasks: Mapping[str, Any], pool: str) -> Iterator[tuple[str, Any]]:
-    """Yield what Dask's own pools do, a few tasks a CPU at a time."""
-    import os
+def _local(function: Function, tasks: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
+    """Yield what Dask does in a pool of its own, a few tasks a CPU at a time."""
+    import multiprocessing
+    from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 
     import dask
 
-    chunk = 8 * (os.cpu_count() or 1)
+    cpus = os.cpu_count() or 1
     names = list(tasks)
-    for first in range(0, len(names), chunk):
-        part = names[first : first + chunk]
-        delayed = [dask.delayed(function, pure=False)(tasks[name]) for name in part]
-        yield from zip(part, dask.compute(*delayed, scheduler=pool), strict=True)
+    pool: Executor = (
+        ThreadPoolExecutor(cpus)
+        if kind == "threads"
+        else ProcessPoolExecutor(cpus, multiprocessing.get_context("spawn"))
+    )
+    with pool:
+        for first in range(0, len(names), _AT_ONCE * cpus):
+            part = names[first : first + _AT_ONCE * cpus]
+            delayed = [dask.delayed(function, pure=False)(tasks[name]) for name in part]
+            yield from zip(part, dask.compute(*delayed, scheduler=kind, pool=pool), strict=True)
 
 
 def _cluster(function: Function, tasks: Mapping[str, Any], address: str) -> Iterator[tuple[str, Any]]:
@@ -79,7 +88,8 @@ def _cluster(function: Function, tasks: Mapping[str, Any], address: str) -> Iter
     with client:
         names = {client.submit(function, task, pure=False): name for name, task in tasks.items()}
         try:
-            for future, result in as_completed(list(names), with_results=True):
+            done = as_completed(list(names), with_results=True, loop=client.loop)
+            for future, result in done:
                 yield names[future], result
         except (KilledWorker, CancelledError) as error:
             reason = (str(error) or "it went away").splitlines()[0]
