@@ -56,6 +56,11 @@ def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]
     "--fwb-fetches", type=click.Choice(["forced", "unforced"]), default="forced", show_default=True,
     help="Whether FEAT_S2FWB forces instruction fetches as well: the Arm ARM can be read either way.",
 )  # fmt: skip
+@click.option(
+    "--export", "language", type=click.Choice(["promela", "murphi"]),
+    help="Judge nothing: write one cell, its caches written out, for SPIN or for rumur.",
+)  # fmt: skip
+@click.option("--out", "out_file", metavar="FILE", help="Where to. Default: standard output.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
 def command(
@@ -69,6 +74,8 @@ def command(
     max_seconds: float | None,
     icache: str | None,
     fwb_fetches: str,
+    language: str | None,
+    out_file: str | None,
     quiet: bool,
 ) -> int:
     """Prove or refute cache-cleaning policies of a hypervisor.
@@ -82,13 +89,14 @@ def command(
       pocwatch check --platform xgene-l3 --policy poc-on-fault,mainline-2021
       pocwatch check --scenario swap --policy my_policy.py --json results.json
       pocwatch check explain boot-image pou-on-fault
+      pocwatch check --scenario swap --policy mainline-2015 --platform xgene-l3 --export promela
 
     Exit codes: 0 all safe or not applicable, 1 something unsafe, leaking or unknown, 2 bad input.
     """
     if ctx.invoked_subcommand is not None:
         return 0
     from pocwatch import platforms
-    from pocwatch.cli import cells
+    from pocwatch.cli import cells, check_export
     from pocwatch.kvm.guest import Stage2
     from pocwatch.kvm.policies import POLICIES
     from pocwatch.kvm.scenarios import SCENARIOS
@@ -105,6 +113,9 @@ def command(
     wanted = cells.cells(
         scenarios or list(SCENARIOS), policies or list(POLICIES), names or platforms.names(), options
     )
+    if language is not None or out_file is not None:
+        check_export.export(wanted, language, out_file, json_file)
+        return 0
     _refuse_unwritable(json_file)
     found: list[Result] = []
     live = _Live(len(wanted), enabled=not quiet and sys.stderr.isatty())

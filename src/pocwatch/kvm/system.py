@@ -227,7 +227,12 @@ class System:
     def judge(
         self, state: State, agent: int, event: str, why: str, page: int, step: Step
     ) -> tuple[Action, State]:
-        """Let somebody read the page; a read that may be stale breaks the run."""
+        """Let somebody read the page; a read that may be stale breaks the run.
+
+        Fetches are only judged if instruction caches are followed.
+        """
+        if step.op is Op.IF and self.lines.instructions is InstructionSide.LEFT_OUT:
+            return self.act(state, agent, event, why, page, step)
         verdict = self.lines.verdict(state.lines[page], step)
         leaks = state.scrubbed[page]
         action, state = self.act(state, agent, event, why, page, step)

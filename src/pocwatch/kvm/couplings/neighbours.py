@@ -17,10 +17,10 @@ from pocwatch.kvm.export.concrete import (
     Instruction,
     Program,
     Set,
-    Thread,
     Wait,
     do,
     judge,
+    straight,
 )
 from pocwatch.kvm.export.semantics import System
 from pocwatch.line.line import step_cell
@@ -81,9 +81,9 @@ def program(
         f"DMA, {does.before}, {does.after}, neighbour {placement.value}, writes {neighbour.value}",
         platform,
         (
-            Thread("driver", tuple(driver())),
-            Thread("device", (Wait(1), *do("D0 wr noncoherent"), Set(device_done))),
-            Thread("neighbour", (*writes, Set(0), *reads)),
+            straight("driver", tuple(driver())),
+            straight("device", (Wait(1), *do("D0 wr noncoherent"), Set(device_done))),
+            straight("neighbour", (*writes, Set(0), *reads)),
         ),
         lines=line + 1,
     )

@@ -1,22 +1,22 @@
 """A concrete program: threads that do steps of the line model to some lines, and wait for each other.
 
-What a step means for a cell is said once, by `meaning`, in terms of the line model's events; the
-text for other model checkers and the models for pocwatch's own are made from that. Threads are
-straight: no branches, no data but flags. The instruction side is left out: fetches cannot be judged,
-`ic` and `isb` do nothing.
+Threads are graphs, most of them straight; there are no data but flags. The text for other model checkers
+and the models for pocwatch's own are made from this and from `meaning`. The instruction side is left out:
+fetches cannot be judged.
 """
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pocwatch.arch.ops import DATA_MAINTENANCE, OUTER_MAINTENANCE, Kind, Op
+from pocwatch.arch.ops import DATA_MAINTENANCE, Op
+from pocwatch.kvm.export.graph import Arc, smallest
+from pocwatch.kvm.export.meaning import Waits, meaning
 from pocwatch.line.automaton import MAINTENANCE_EVENT, Event
-from pocwatch.line.line import CELL_BYTES, is_read, read_kind
+from pocwatch.line.line import CELL_BYTES, is_read
 from pocwatch.line.word import Step, parse
 from pocwatch.platforms import Platform
 
@@ -64,21 +64,50 @@ Instruction: TypeAlias = Do | Each | Wait | Set
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Instructions in program order; `name` is an identifier."""
+    """A graph: places, 0 is the start, and what may be done at each. `name` is an identifier.
+
+    `leaving[at]` are the arcs that leave a place; where there is none the thread ends.
+    """
 
     name: str
-    instructions: tuple[Instruction, ...]
+    arcs: tuple[Arc[Instruction], ...]
+    leaving: tuple[tuple[Arc[Instruction], ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        leaving: list[list[Arc[Instruction]]] = [[]]
+        for arc in self.arcs:
+            leaving += [[] for _ in range(len(leaving), 1 + max(arc.at, arc.to))]
+            leaving[arc.at].append(arc)
+        object.__setattr__(self, "leaving", tuple(map(tuple, leaving)))
+
+    @property
+    def places(self) -> int:
+        return len(self.leaving)
+
+    @property
+    def instructions(self) -> tuple[Instruction, ...]:
+        """All that may be done; of a straight thread, in its order."""
+        return tuple(arc.does for arc in self.arcs if arc.does is not None)
+
+
+def straight(name: str, instructions: Iterable[Instruction]) -> Thread:
+    """Return a thread that does one thing after the other."""
+    return Thread(name, tuple(Arc(at, does, at + 1) for at, does in enumerate(instructions)))
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Threads over `lines` lines at rest. `pes` counts for the fill switch; None: the platform's."""
+    """Threads over `lines` lines at rest. `pes` counts for the fill switch; None: the platform's.
+
+    `about`: what a reader of the text should know, line by line.
+    """
 
     name: str
     platform: Platform
     threads: tuple[Thread, ...]
     lines: int = 1
     pes: int | None = None
+    about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _checked(self)
@@ -134,13 +163,17 @@ class Program:
         return self.pes or self.platform.pes
 
     def queue_length(self, pe: int) -> int:
-        """Return how many operations of a PE may be pending on one line at most."""
-        issues = [
-            None if isinstance(i, Each) else i.line
-            for i in self.accesses
-            if i.step.agent == pe and i.step.op in DATA_MAINTENANCE
-        ]
-        return max(sum(at in (None, line) for at in issues) for line in range(self.lines))
+        """Return how many operations of a PE may be pending on one line at most.
+
+        Raises ExportError if there is no such number.
+        """
+        return max(
+            1,
+            *(
+                sum(_most_pending(thread, pe, line) for thread in self.threads)
+                for line in range(self.lines)
+            ),
+        )
 
     @property
     def symmetric(self) -> bool:
@@ -157,17 +190,21 @@ class Program:
     def of_line(self, line: int) -> Program:
         """Return what is left of the program for one line: the soundness argument's projection."""
 
-        def projected(thread: Thread) -> Iterator[Instruction]:
-            for i in thread.instructions:
-                if isinstance(i, Each):
-                    yield Do(i.step, 0, i.judged)
-                elif not isinstance(i, Do):
-                    yield i
-                elif i.line == line or not names_a_line(i.step):
-                    yield Do(i.step, 0, i.judged)
+        def projected(i: Instruction | None) -> Instruction | None:
+            if isinstance(i, Each):
+                return Do(i.step, 0, i.judged)
+            if isinstance(i, Do):
+                return Do(i.step, 0, i.judged) if i.line == line or not names_a_line(i.step) else None
+            return i
 
-        threads = tuple(Thread(t.name, tuple(projected(t))) for t in self.threads)
-        return Program(f"{self.name}, line {line}", self.platform, threads, 1, self.pes)
+        threads = tuple(
+            Thread(
+                t.name, smallest(Arc(a.at, projected(a.does), a.to, a.notes) for a in t.arcs)
+            )
+            for t in self.threads
+        )
+        name = f"{self.name}, line {line}"
+        return Program(name, self.platform, threads, 1, self.pes, self.about)
 
 
 def _checked(program: Program) -> None:
@@ -179,6 +216,13 @@ def _checked(program: Program) -> None:
             raise ExportError(f"a thread is called {name!r}: accepted are a-z, then a-z, 0-9 and _")
     if program.lines < 1:
         raise ExportError(f"{program.name}: {program.lines} lines: it takes 1 or more")
+    for thread in program.threads:
+        for there in thread.leaving:
+            if len(there) > 1 and any(isinstance(arc.does, Each) for arc in there):
+                raise ExportError(
+                    f"{thread.name}: at place {there[0].at} it may do something on each line, or another "
+                    "thing: what is begun on each line is finished first, so there can be no choice"
+                )
     for i in program.accesses:
         if isinstance(i, Do) and not 0 <= i.line < program.lines:
             raise ExportError(
@@ -200,51 +244,36 @@ def cell_of(step: Step) -> int:
     return step.offset // CELL_BYTES
 
 
-class Waits(enum.Enum):
-    """What of its own PE's pending maintenance of the line an access waits for. Facts C9."""
+def _most_pending(thread: Thread, pe: int, line: int) -> int:
+    """Return how much of what a thread issues as a PE may be pending on a line at most."""
+    most = {0: 0}
+    todo = [0]
+    while todo:
+        at = todo.pop()
+        for arc in thread.leaving[at]:
+            after = _pending_after(most[at], arc.does, pe, line)
+            if after > most.get(arc.to, -1):
+                if after > len(thread.arcs):
+                    raise ExportError(
+                        f"{thread.name}: P{pe} may issue maintenance again and again without a dsb: any "
+                        "number of operations may be pending, and a concrete model has no room for that"
+                    )
+                most[arc.to] = after
+                todo.append(arc.to)
+    return max(most.values())
 
-    NOT = "not"
-    FOR_ORDERED = "for what a DMB ordered"
-    FOR_ALL = "for all"
 
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a step does to each cell of its line; `model.Cell` and `line.step_cell` say the same."""
-
-    waits: Waits = Waits.NOT
-    own: Event | None = None  # to the cell it touches
-    others: Event | None = None  # to the other cells of the line
-    issues: Op | None = None  # becomes pending
-    uncached_store: bool = False  # maintenance that follows may act as if it came before
-    reads: Kind | None = None
-
-
-def meaning(step: Step) -> Meaning:
-    """Return what a step means that works on one line. The instruction side has no meaning here."""
-    op = step.op
-    if op in DATA_MAINTENANCE:
-        return Meaning(issues=op)
-    if op in OUTER_MAINTENANCE:
-        return Meaning(own=MAINTENANCE_EVENT[op], others=MAINTENANCE_EVENT[op])
-    if op is Op.DC_ZVA:
-        return Meaning(Waits.FOR_ALL, Event.ST_WB, Event.ST_WB)
-    if op is Op.DMA_WR:
-        return Meaning(own=Event.WR_COHERENT if step.coherent else Event.ST_NC)
-    if op is Op.ST:
-        if step.kind is Kind.WB:
-            return Meaning(Waits.FOR_ALL, Event.ST_WB, Event.ST_WB_NEIGHBOUR)
-        if step.kind is Kind.WT:
-            return Meaning(Waits.FOR_ORDERED, Event.ST_WT)
-        return Meaning(Waits.FOR_ORDERED, Event.ST_NC, uncached_store=True)
-    if op in (Op.LD, Op.TW, Op.DMA_RD):
-        kind = read_kind(step)
-        fill = Event.LD_CACHED if kind in (Kind.WB, Kind.WT) else None
-        waits = Waits.NOT  # walks and devices wait for nothing
-        if op is Op.LD:
-            waits = Waits.FOR_ALL if kind is Kind.WB else Waits.FOR_ORDERED
-        return Meaning(waits, fill, fill, reads=kind)
-    return Meaning()
+def _pending_after(before: int, i: Instruction | None, pe: int, line: int) -> int:
+    if not isinstance(i, Do | Each) or i.step.device or i.step.agent != pe:
+        return before
+    if i.step.op is Op.DSB:
+        return 0
+    if not names_a_line(i.step) or (isinstance(i, Do) and i.line != line):
+        return before
+    does = meaning(i.step)
+    if does.waits is Waits.FOR_ALL:
+        return 0
+    return before + (does.issues is not None)
 
 
 def do(text: str, lines: Sequence[int] = (0,)) -> tuple[Instruction, ...]:

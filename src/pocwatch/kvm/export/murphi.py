@@ -1,9 +1,8 @@
 """A concrete program as Murphi, for rumur (and other Murphi checkers).
 
-Every rule is one atomic move of the hardware or of a thread. Where no instruction names a line the
-lines are a scalarset, which lets the checker keep one state for all exchanges of lines. Verify with
-`rumur model.m --output model.c && cc -std=c11 -O3 -mcx16 -pthread -o model model.c && ./model`; a
-failed assertion is a read that may be stale.
+Every rule is one atomic move of the hardware (here) or of a thread (`murphi_threads`). Where no
+instruction names a line the lines are a scalarset, which lets the checker keep one state for all
+exchanges of lines.
 """
 
 from __future__ import annotations
@@ -12,24 +11,10 @@ from collections.abc import Iterator
 
 from pocwatch.arch.ops import Op
 from pocwatch.kvm.export import cases
-from pocwatch.kvm.export.cases import Case
-from pocwatch.kvm.export.concrete import (
-    SWITCHES,
-    Do,
-    Each,
-    ExportError,
-    Program,
-    Set,
-    Wait,
-    Waits,
-    cell_of,
-    meaning,
-    names_a_line,
-)
+from pocwatch.kvm.export.concrete import Each, ExportError, Program
+from pocwatch.kvm.export.murphi_threads import case_guard, rule
 from pocwatch.kvm.export.words import (
     assignments,
-    comment,
-    guard,
     head,
     name_of_event,
     name_of_op,
@@ -37,9 +22,13 @@ from pocwatch.kvm.export.words import (
     variables,
 )
 from pocwatch.line.automaton import MAINTENANCE_EVENT, Event
-from pocwatch.line.line import read_kind
 from pocwatch.line.model import Copy
 from pocwatch.platforms import Platform
+
+VERIFY = (
+    "rumur FILE --deadlock-detection off --output model.c && "
+    "cc -std=c11 -O3 -mcx16 -pthread -o model model.c && ./model"
+)
 
 
 def murphi(program: Program) -> str:
@@ -47,17 +36,13 @@ def murphi(program: Program) -> str:
     if not program.cells:
         raise ExportError(f"{program.name}: no read is judged, so there is nothing to check")
     parts = [
-        "\n".join(f"-- {line}" for line in head(program)),
+        "\n".join(f"-- {line}".rstrip() for line in head(program, VERIFY)),
         "\n".join(_declarations(program)),
         *("\n".join(_effect(program.platform, event)) for event in program.events),
         *("\n".join(_queue(program, pe)) for pe in program.maintainers),
         "\n".join(_start(program)),
         "\n".join(_hardware(program)),
-        *(
-            "\n".join(_instruction(program, thread, place))
-            for thread in range(len(program.threads))
-            for place in range(len(program.threads[thread].instructions))
-        ),
+        *("\n".join(rule(program, thread, arc)) for thread in program.threads for arc in thread.arcs),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -88,18 +73,13 @@ def _declarations(program: Program) -> Iterator[str]:
     if program.fills_may_stop:
         yield f"  mmu_off: array[0..{program.pes_that_count - 1}] of boolean;"
     for thread in program.threads:
-        yield f"  at_{thread.name}: 0..{len(thread.instructions)};"
+        yield f"  at_{thread.name}: 0..{thread.places - 1};"
         if any(isinstance(i, Each) for i in thread.instructions):
             yield f"  did_{thread.name}: array[Line] of boolean;"
 
 
 def _lines(program: Program) -> str:
     return f"scalarset({program.lines})" if program.symmetric else f"0..{program.lines - 1}"
-
-
-def _guard(case: Case, platform: Platform, cell: str = "c") -> str:
-    text = guard(case, platform, cell, ands=" & ", ors=" | ", differs="!=", equals="=")
-    return text or "true"
 
 
 def _effect(platform: Platform, event: Event) -> Iterator[str]:
@@ -114,7 +94,7 @@ def _effect(platform: Platform, event: Event) -> Iterator[str]:
         for case in outcome:
             which = f"outcome = {number} & " if last else ""
             changes = assignments(case, platform, lambda name, value: f"c.{name} := {value};")
-            yield f"  {word} {which}{_guard(case, platform)} then {' '.join(changes)}"
+            yield f"  {word} {which}{case_guard(case, platform)} then {' '.join(changes)}"
             word = "elsif"
     yield "  end;"
     yield "end;"
@@ -123,7 +103,7 @@ def _effect(platform: Platform, event: Event) -> Iterator[str]:
         yield f"function {name}_has(c: Cell; outcome: 0..{last}): boolean;"
         yield "begin"
         for number, outcome in enumerate(found[1:], 1):
-            possible = " | ".join(f"({_guard(case, platform)})" for case in outcome)
+            possible = " | ".join(f"({case_guard(case, platform)})" for case in outcome)
             yield f"  if outcome = {number} then return {possible}; end;"
         yield "  return true;"
         yield "end;"
@@ -187,7 +167,7 @@ def _hardware(program: Program) -> Iterator[str]:
         for number, case in enumerate(moves):
             title = name if len(moves) == 1 else f"{name}, case {number}"
             changes = assignments(case, platform, lambda name, value: f"c.{name} := {value};")
-            yield f'  rule "{title}" {fill}{_guard(case, platform)} ==>'
+            yield f'  rule "{title}" {fill}{case_guard(case, platform)} ==>'
             yield f"  begin {' '.join(changes)} end;"
     for pe in program.maintainers:
         for op in program.operations:
@@ -207,97 +187,3 @@ def _hardware(program: Program) -> Iterator[str]:
 
 def _all_off(program: Program) -> str:
     return " & ".join(f"mmu_off[{pe}]" for pe in range(program.pes_that_count))
-
-
-def _instruction(program: Program, thread: int, place: int) -> Iterator[str]:
-    name = program.threads[thread].name
-    i = program.threads[thread].instructions[place]
-    rulesets, guards = [], [f"at_{name} = {place}"]
-    body: list[str] = []
-    on = f"at_{name} := {place + 1};"
-    if isinstance(i, Wait):
-        guards.append(f"flag[{i.flag}]")
-    elif isinstance(i, Set):
-        body.append(f"flag[{i.flag}] := true;")
-    elif not names_a_line(i.step):
-        waits, body = _everywhere(program, i.step.op, i.step.agent)
-        guards += waits
-    else:
-        line = str(i.line) if isinstance(i, Do) else "l"
-        if isinstance(i, Each):
-            rulesets.append("l: Line")
-            guards.append(f"!did_{name}[l]")
-            on = (
-                f"did_{name}[l] := true; if forall k: Line do did_{name}[k] end then {on} "
-                f"for k: Line do did_{name}[k] := false; end; end;"
-            )
-        more, waits, body = _on_line(program, i, line)
-        rulesets += more
-        guards += waits
-    if rulesets:
-        yield f"ruleset {'; '.join(rulesets)} do"
-    yield f'rule "{name} {place}: {comment(i)}" {" & ".join(guards)} ==>'
-    yield "begin"
-    yield from (f"  {part}" for part in (*body, on))
-    yield "end;"
-    if rulesets:
-        yield "end;"
-
-
-def _everywhere(program: Program, op: Op, pe: int) -> tuple[list[str], list[str]]:
-    """Return guards and body of a barrier or an MMU switch."""
-    if op in SWITCHES:
-        if program.fills_may_stop and pe < program.pes_that_count:
-            return [], [f"mmu_off[{pe}] := {str(op is Op.MMU_OFF).lower()};"]
-        return [], []
-    waits: list[str] = []
-    inner: list[str] = []
-    if pe in program.maintainers:
-        if op is Op.DSB:
-            none = f"cell[k][p].queue_p{pe}[0].op = NONE"
-            waits = [f"(forall k: Line do forall p: Place do {none} end end)"]
-        else:
-            inner.append(f"order_p{pe}(cell[k][p]);")
-    if pe in program.remembering:
-        inner.append(f"cell[k][p].uncached_store_p{pe} := false;")
-    body = [f"for k: Line do for p: Place do {' '.join(inner)} end; end;"] if inner else []
-    return waits, body
-
-
-def _on_line(program: Program, i: Do | Each, line: str) -> tuple[list[str], list[str], list[str]]:
-    """Return rulesets (a number for each choice), guards and body of a step on one line."""
-    does, pe = meaning(i.step), i.step.agent
-    rulesets: list[str] = []
-    guards: list[str] = []
-    body: list[str] = []
-    for place, index in enumerate(program.cells):
-        cell, own = f"cell[{line}][{place}]", index == cell_of(i.step)
-        if pe in program.maintainers and does.waits is not Waits.NOT:
-            first = f"{cell}.queue_p{pe}[0]"
-            guards.append(
-                f"{first}.op = NONE" if does.waits is Waits.FOR_ALL else f"!{first}.ordered"
-            )
-        if i.judged and own:
-            fresh = " | ".join(
-                f"({_guard(case, program.platform, cell)})"
-                for case in cases.fresh(program.platform, read_kind(i.step))
-            )
-            body.append(f'assert {fresh} "{i.step} is never stale";')
-        if does.uncached_store and pe in program.remembering:
-            body.append(f"{cell}.uncached_store_p{pe} := true;")
-        event = does.own if own else does.others
-        if event is not None:
-            name = name_of_event(event)
-            last = len(cases.outcomes(program.platform, event)) - 1
-            if last:
-                rulesets.append(f"o{place}: 0..{last}")
-                guards.append(f"{name}_has({cell}, o{place})")
-            body.append(f"{name}({cell}{f', o{place}' if last else ''});")
-        if does.issues is not None:
-            issue = f"issue_p{pe}({cell}, {name_of_op(does.issues)});"
-            if pe in program.remembering:
-                rulesets.append(f"acts{place}: boolean")
-                guards.append(f"(acts{place} | {cell}.uncached_store_p{pe})")
-                issue = f"if acts{place} then {issue} end;"
-            body.append(issue)
-    return rulesets, guards, body

@@ -13,11 +13,11 @@ from pocwatch.kvm.export.concrete import (
     Instruction,
     Program,
     Set,
-    Thread,
     Wait,
     do,
     each,
     judge,
+    straight,
 )
 from pocwatch.line.word import parse
 from pocwatch.platforms import Platform
@@ -41,5 +41,5 @@ def question(
     host += [Do(parse("P0 dsb")[0]), Set(0)]
     read = "P1 ld dev"
     reads = each(read, judged=True) if order is Order.ANY else judge(read, range(lines))
-    threads = (Thread("host", tuple(host)), Thread("guest", (Wait(0), *reads)))
+    threads = (straight("host", tuple(host)), straight("guest", (Wait(0), *reads)))
     return Program(f"{lines} lines, {clean or 'no clean'}", platform, threads, lines)

@@ -41,7 +41,7 @@ class LineState(NamedTuple, Generic[H]):
 class State(NamedTuple, Generic[H]):
     """Where the threads are, the flags, the lines; `stale` names the judged read that was stale."""
 
-    counters: tuple[int, ...]  # per thread
+    places: tuple[int, ...]  # per thread
     flags: tuple[bool, ...]
     lines: tuple[LineState[H], ...]
     off: frozenset[int] = frozenset()  # PEs with MMU and caches off, where cells do not know it
@@ -49,31 +49,31 @@ class State(NamedTuple, Generic[H]):
 
 
 class Turn(NamedTuple):
-    """A thread's next instruction, on one line if it names one or does each."""
+    """What a thread may do next, on one line if it names one or does each; None: only go on."""
 
     thread: int
-    instruction: Instruction
+    instruction: Instruction | None
     line: int | None
+    to: int
 
 
 def turns(program: Program, state: State[H]) -> Iterator[Turn]:
     """Yield what threads may do next, as far as flags and their own order allow."""
     for number, thread in enumerate(program.threads):
-        if state.counters[number] == len(thread.instructions):
-            continue
-        i = thread.instructions[state.counters[number]]
-        if isinstance(i, Each):
-            for line, there in enumerate(state.lines):
-                if not there.done[number]:
-                    yield Turn(number, i, line)
-        elif isinstance(i, Do) and i.step.op not in BARRIERS | SWITCHES:
-            yield Turn(number, i, i.line)
-        elif not isinstance(i, Wait) or state.flags[i.flag]:
-            yield Turn(number, i, None)
+        for arc in thread.leaving[state.places[number]]:
+            i = arc.does
+            if isinstance(i, Each):
+                for line, there in enumerate(state.lines):
+                    if not there.done[number]:
+                        yield Turn(number, i, line, arc.to)
+            elif isinstance(i, Do) and i.step.op not in BARRIERS | SWITCHES:
+                yield Turn(number, i, i.line, arc.to)
+            elif not isinstance(i, Wait) or state.flags[i.flag]:
+                yield Turn(number, i, None, arc.to)
 
 
 def moved_on(state: State[H], turn: Turn) -> State[H]:
-    """Return the state in which the thread has done it: the next instruction, the flag set."""
+    """Return the state in which the thread has done it: it is at the next place, the flag is set."""
     thread = turn.thread
     lines = list(state.lines)
     if isinstance(turn.instruction, Each):
@@ -86,9 +86,8 @@ def moved_on(state: State[H], turn: Turn) -> State[H]:
     flags = state.flags
     if isinstance(turn.instruction, Set):
         flags = _with(flags, turn.instruction.flag, True)
-    counters = list(state.counters)
-    counters[thread] += 1
-    return state._replace(counters=tuple(counters), flags=flags, lines=tuple(lines))
+    places = (*state.places[:thread], turn.to, *state.places[thread + 1 :])
+    return state._replace(places=places, flags=flags, lines=tuple(lines))
 
 
 def _with(bits: tuple[bool, ...], number: int, value: bool) -> tuple[bool, ...]:
@@ -97,8 +96,8 @@ def _with(bits: tuple[bool, ...], number: int, value: bool) -> tuple[bool, ...]:
 
 def at_start(program: Program, held: H) -> State[H]:
     line = LineState((False,) * len(program.threads), (held,) * len(program.cells))
-    counters, flags = (0,) * len(program.threads), (False,) * program.flags
-    return State(counters, flags, (line,) * program.lines)
+    places, flags = (0,) * len(program.threads), (False,) * program.flags
+    return State(places, flags, (line,) * program.lines)
 
 
 def never_stale() -> Sequence[Claim[State[H], str]]:
@@ -116,10 +115,10 @@ class System(Generic[C]):
         self, program: Program, cell: C, step: Callable[..., C] = step_cell
     ) -> None:
         self.program = program
+        self._cells = program.cells
         self._cell = cell
         self._step = step  # `step_cell`, or a memoised version of it
         self.claims: Sequence[Claim[State[C], str]] = never_stale()
-
         self._numbers: dict[C, int] = {}
         if program.symmetric:
             self.canonical = self._sorted_lines
@@ -152,7 +151,7 @@ class System(Generic[C]):
             after = after._replace(lines=tuple(lines))
             label = str(i.step) if turn.line is None else f"{i.step}, line {turn.line}"
             if i.judged and turn.line is not None:
-                own = self.program.cells.index(cell_of(i.step))
+                own = self._cells.index(cell_of(i.step))
                 if self._is_stale(state.lines[turn.line].held[own], i.step):
                     after = after._replace(stale=label)
             yield label, after
@@ -160,7 +159,7 @@ class System(Generic[C]):
     def _stepped(self, held: tuple[C, ...], step: Step) -> tuple[C, ...]:
         return tuple(
             self._step(cell, step, own=index == cell_of(step))
-            for index, cell in zip(self.program.cells, held, strict=True)
+            for index, cell in zip(self._cells, held, strict=True)
         )
 
     def _is_stale(self, cell: C, step: Step) -> bool:

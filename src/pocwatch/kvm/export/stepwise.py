@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from pocwatch.arch.ops import Op
 from pocwatch.check.claims import Claim
-from pocwatch.kvm.export.concrete import Do, Each, Meaning, Program, Waits, cell_of, meaning
+from pocwatch.kvm.export.concrete import Do, Each, Program, cell_of
+from pocwatch.kvm.export.meaning import Meaning, Waits, meaning
 from pocwatch.kvm.export.semantics import State, Turn, at_start, moved_on, never_stale, turns
 from pocwatch.line import model
 from pocwatch.line.automaton import effects
@@ -40,6 +41,7 @@ class Stepwise:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._cells = program.cells
         self._platform = program.platform
         self._effects = effects(program.platform)
         self._remembering = program.remembering
@@ -111,13 +113,13 @@ class Stepwise:
         if any(_must_wait(h, step.agent, does.waits) for h in held):
             return
         if i.judged:
-            own = held[self.program.cells.index(cell_of(step))]
+            own = held[self._cells.index(cell_of(step))]
             assert does.reads is not None
             if model.may_read_stale(own.caches, does.reads):
                 yield label, after._replace(stale=label)
         options = (
             self._cell_after(h, step, does, own=index == cell_of(step))
-            for index, h in zip(self.program.cells, held, strict=True)
+            for index, h in zip(self._cells, held, strict=True)
         )
         for choice in itertools.product(*map(list, options)):
             yield label, _with_line(after, turn.line, choice)

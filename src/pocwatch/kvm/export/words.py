@@ -71,8 +71,10 @@ def assignments(case: Case, platform: Platform, assign: Callable[[str, str], str
     ]
 
 
-def comment(instruction: Instruction) -> str:
+def comment(instruction: Instruction | None) -> str:
     """Return an instruction in words."""
+    if instruction is None:
+        return "nothing that a line sees"
     if isinstance(instruction, Do | Each):
         where = ""
         if isinstance(instruction, Each):
@@ -84,12 +86,23 @@ def comment(instruction: Instruction) -> str:
     return f"{'set' if isinstance(instruction, Set) else 'wait for'} flag {instruction.flag}"
 
 
-def head(program: Program) -> list[str]:
-    """Return what the model is, line by line."""
+def plain(text: str) -> str:
+    """Return text that may stand in a comment or a string of either language."""
+    text = " ".join(text.splitlines()).replace("\u00d7", "x")
+    text = text.replace('"', "'").replace("\\", "/").replace("*/", "* /").replace("/*", "/ *")
+    return text.encode("ascii", "replace").decode()
+
+
+def head(program: Program, verify: str) -> list[str]:
+    """Return what the model is, line by line; `verify` are the commands for it."""
     platform = program.platform
     names = ", ".join(level.name for level in platform.levels)
-    return [
+    lines = [
         f"{program.name}; platform {platform.name}: {names}.",
         "Caches fill, write back, evict and drop at any time; maintenance acts between issue and DSB.",
         "Made by pocwatch from its line model: do not edit. The instruction side is left out.",
+        "Verify with what follows; a failed assertion is a read that may be stale.",
+        f"  {verify}",
+        *program.about,
     ]
+    return [plain(line) for line in lines]
