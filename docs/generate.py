@@ -31,7 +31,8 @@ from pocwatch.platforms import Platform
 DOCS = Path(__file__).parent
 if str(DOCS) not in sys.path:
     sys.path.insert(0, str(DOCS))
-from thread import page as the_thread  # noqa: E402  # of this folder, which is no package
+from benchmark import page as the_bench  # noqa: E402  # of this folder, which is no package
+from thread import page as the_thread  # noqa: E402
 
 DRAWN = "cortex-a57"
 DRAWING = DOCS / f"{DRAWN}.svg"
@@ -223,6 +224,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "cost sets": cost_sets,
     "costs": shipped_costs,
     "published figures": published_figures,
+    "bench words": the_bench.words,
+    "bench total": the_bench.total,
+    "bench contended": the_bench.contended,
+    "bench assumptions": the_bench.assumptions,
     "thread summary": the_thread.summary,
     "thread claims": the_thread.table,
     "thread decided": the_thread.decided,
@@ -245,6 +250,15 @@ def dot() -> str:
     return emit.dot(automaton_of(platforms.load(DRAWN)))
 
 
+def labels(svg: str) -> list[str]:
+    """Return what is written on a picture, in order: where it lies depends on the drawing program."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def _text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
 def main() -> None:
     """Rewrite what is stale."""
     for page in pages():
@@ -258,6 +272,9 @@ def main() -> None:
             file.unlink()
     for name, text in traces.items():
         (TRACES / name).write_text(text)
+    for name, text in the_bench.pictures().items():
+        if labels(text) != labels(_text_of(DOCS / name)):
+            (DOCS / name).write_text(text)
     drawn = subprocess.run(
         ["dot", "-Tsvg"], input=dot(), capture_output=True, text=True, check=True
     )

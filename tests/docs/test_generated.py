@@ -45,6 +45,13 @@ def test_the_drawing_is_fresh() -> None:
     assert drawn == wanted, f"{generate.DRAWING.name} is {ANEW}"
 
 
+@pytest.mark.parametrize("name", sorted(generate.the_bench.pictures()))
+def test_pictures_of_the_bench_are_fresh(name: str) -> None:
+    """What is written on them."""
+    wanted = generate.labels(generate.the_bench.pictures()[name])
+    assert generate.labels((generate.DOCS / name).read_text()) == wanted, f"{name} is {ANEW}"
+
+
 def test_a_part_that_is_not_fresh_is_seen() -> None:
     text = "<!-- generated: states -->\nold\n<!-- end generated -->"
     assert generate.rendered(text) != text

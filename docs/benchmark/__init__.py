@@ -1,0 +1,1 @@
+"""Computed parts of docs/bench.md; read by docs/generate.py."""
