@@ -60,6 +60,13 @@ def test_pictures_are_the_same_each_time(form: str) -> None:
     assert write.picture(draw, found, series, form) == write.picture(draw, found, series, form)
 
 
+def test_what_adds_nothing_is_told() -> None:
+    found = bench("poc-on-fault", "fwb-dic", platform="fwb-dic")
+    (series,) = found.series
+    svg = write.picture(write.drawings(series)["ram"], found, series, "svg").decode()
+    assert "adds nothing: fwb-dic" in texts(svg)
+
+
 def test_files(tmp_path: Path) -> None:
     names = [p.name for p in write.write(bench("user-space"), tmp_path / "a.svg")]
     assert names == ["a.svg", "a-timeline.svg", "a-faults.svg"]

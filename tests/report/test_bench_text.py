@@ -43,7 +43,7 @@ def test_one_size_has_no_ranges_and_no_crossovers() -> None:
 def test_who_fails_least_is_named_with_what_it_fails() -> None:
     said = " ".join(bench_words.paragraphs(bench("fwb", "mainline-2021", platform="fwb")))
     assert "No option is safe in every scenario. Fewest fail under fwb, " in said
-    assert "it fails late-load, dma-bootloader." in said
+    assert "which fails late-load, dma-bootloader." in said
 
 
 def test_policies_that_do_not_apply_are_told_in_the_text() -> None:

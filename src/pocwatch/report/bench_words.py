@@ -235,18 +235,16 @@ def _right(bench: Bench, series: Series) -> str:
     names = list(series.options)
     fewest = min(len(bench.safety_of(series, n).fails) for n in names)
     best = [n for n in names if len(bench.safety_of(series, n).fails) == fewest]
-    last = series.vms[-1]
+    ram = show(series.vms[-1].ram_bytes)
     costs = "; ".join(
         f"{n}, {typical(series.options[n][-1].start)} until the first instruction and "
-        f"{typical(series.options[n][-1].total)} in all at {show(last.ram_bytes)}"
+        f"{typical(series.options[n][-1].total)} in all at {ram}, "
+        f"which fails {', '.join(bench.safety_of(series, n).fails) or 'nothing'}"
         for n in best
     )
     if fewest == 0:
         return f"Safe in every scenario: {costs}."
-    fails = bench.safety_of(series, best[0]).fails
-    return (
-        f"No option is safe in every scenario. Fewest fail under {costs}: it fails {', '.join(fails)}."
-    )
+    return f"No option is safe in every scenario. Fewest fail under {costs}."
 
 
 def _wrong(bench: Bench, series: Series) -> str:

@@ -74,6 +74,8 @@ STATEMENTS: tuple[str, ...] = (
     "every vCPU faults on the same page or block before it is mapped, one after the other under the "
     "mmu_lock, as in Linux 2013 to 2021 (E2): what a fault hook does is done by each, what is done "
     "where the entry is installed only by the first; with the MMU off only one vCPU runs",
+    "DC CVAU with CTR_EL0.IDC and IC with DIC cost what they do without, if a policy does them all the "
+    "same: a CPU may, but need not, treat them as NOP",
     "DMB and ISB cost nothing of their own; what invalidated caches must fetch again is not counted",
     "no reboot, no KSM, no migration, no page mapped read-only; nothing else runs at the same time",
 )

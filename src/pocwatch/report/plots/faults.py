@@ -39,6 +39,8 @@ def faults(bench: Bench, series: Series) -> Figure:
                   color=colour, linewidth=6, alpha=0.18, solid_capstyle="butt")  # fmt: skip
         p50, p99, worst = (each.typical for each in (latency.p50, latency.p99, latency.worst))
         for value, marker, size in ((p50, "o", 7), (p99, "|", 13), (worst, "D", 6)):
+            if value <= 0:
+                continue
             axes.plot(max(value, least), row, marker, color=colour, markersize=size, markeredgewidth=2,
                       fillstyle="none" if marker == "D" else "full")  # fmt: skip
         axes.text(latency.worst.high * 1.12, row, str(latency.worst), va="center", fontsize=9.5)

@@ -33,10 +33,11 @@ def against_ram(bench: Bench, series: Series) -> Figure:
     titles = {"start": "Until the first guest instruction", "total": "Over the VM's life"}
     for column, (quantity, of) in enumerate(QUANTITIES.items()):
         axes = figure.add_subplot(1, 2, column + 1)
-        ends = []
+        ends, free = [], []
         for number, name in enumerate(names):
             times = [of(outcome) for outcome in series.options[name]]
             if not all(time.low > 0 for time in times):
+                free.append(name)
                 continue
             colour, marker, dashes = _look(bench, series, name, number)
             ram = [vm.ram_bytes for vm in series.vms]
@@ -56,7 +57,7 @@ def against_ram(bench: Bench, series: Series) -> Figure:
         style.time_axis(axes.yaxis)
         axes.set_ylabel("added time")
         axes.set_title(titles[quantity], loc="left", fontweight="bold")
-        _cross(axes, series, quantity, bench.of_thread(series))
+        _cross(axes, series, quantity, [n for n in bench.of_thread(series) if n not in free], free)
         _label(axes, ends)
         axes.grid(True, which="major", color="#e6e6e6", linewidth=0.7)
     style.head(figure, bench, series, "What cache cleaning adds to a VM, against its RAM")
@@ -84,11 +85,13 @@ def _look(bench: Bench, series: Series, name: str, number: int) -> tuple[str, st
     return colour, _MARKERS[number % len(_MARKERS)], _STYLES[mark]
 
 
-def _cross(axes: Axes, series: Series, quantity: str, names: Sequence[str]) -> None:
-    """Mark crossovers with rings, and how far they may lie to either side."""
+def _cross(
+    axes: Axes, series: Series, quantity: str, names: Sequence[str], free: Sequence[str]
+) -> None:
+    """Mark crossovers with rings, and how far they may lie to either side; tell what is not drawn."""
     of = QUANTITIES[quantity]
     ram = [vm.ram_bytes for vm in series.vms]
-    told = []
+    told = [textwrap.fill(f"adds nothing: {', '.join(free)}", 70)] if free else []
     for place, crossover in enumerate(crossovers(series, quantity, names), 1):
         line = [of(o).typical for o in series.options[crossover.cheaper]]
         height = _between(ram, line, crossover.typical_bytes)
