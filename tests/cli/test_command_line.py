@@ -81,7 +81,7 @@ def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ([], "no command given; commands: run, demo, line, automaton"),
+        ([], "no command given; commands: run, demo, check, synth, bench, line, automaton"),
         (["bogus"], "no command 'bogus'; commands: run, demo"),
         (["--bogus"], "--bogus"),
         (["run"], "no QEMU command given; usage: pocwatch run"),
