@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pocwatch.cost.model import CostModel
     from pocwatch.cost.start.assumptions import Assumptions
     from pocwatch.cost.start.bench import Bench
     from pocwatch.cost.start.safety import Safety
@@ -77,6 +78,12 @@ def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]
     "--resume", type=click.Path(path_type=Path, dir_okay=False),
     help="Keep results in this file, and take from it what is there.",
 )  # fmt: skip
+@click.option(
+    "--recording", type=click.Path(path_type=Path, dir_okay=False),
+    help="Count what a real machine did, and what each policy would have done there: a file of "
+    "`pocwatch run --events` or `pocwatch demo --events`. Of the other options --platform, --costs and "
+    "--json count.",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
     guest_ram: str,
@@ -94,6 +101,7 @@ def command(
     plots: Sequence[str],
     scheduler: str,
     resume: Path | None,
+    recording: Path | None,
     quiet: bool,
 ) -> int:
     """Price cache-cleaning policies of a hypervisor: VM start, boot, faults, steady state.
@@ -107,6 +115,7 @@ def command(
       pocwatch bench --guest-ram 1G,4G --policy poc-on-fault,user-space --json -
       pocwatch bench --guest-ram 20G --page 1G --vcpus 40 --costs kunpeng920
       pocwatch bench --plot cost.svg --scheduler processes --resume sweep.jsonl
+      pocwatch bench --recording boot.events
 
     Exit codes: 0 done, 2 bad input, 3 the cluster failed.
     """
@@ -123,6 +132,8 @@ def command(
     _refuse_unwritable([*plots, *([json_file] if json_file not in (None, "-") else [])])
     _refuse_undrawable(plots)
     platform, costs = load_platform(platform_name), model.load(cost_set)
+    if recording is not None:
+        return _of_recording(recording, platform, costs, json_file)
     assumed = assumed_of.changed(settings)
     vms = _vms(guest_ram, page, touched, image, vcpus, assumed)
     wanted = points.policies(references or list(POLICIES))
@@ -198,6 +209,24 @@ def _judged(policy: Policy, platform: Platform) -> Safety:
         return safety.judge(policy, platform)
     except PolicyError as error:
         raise UsageError(str(error)) from None
+
+
+def _of_recording(file: Path, platform: Platform, costs: CostModel, json_file: str | None) -> int:
+    """Show what a real machine did. Raises UsageError for a file that is no recording."""
+    from pocwatch.cost.recording import RecordingError, read, summary
+
+    try:
+        found = read(str(file))
+    except RecordingError as error:
+        raise click.UsageError(f"--recording: {error}") from None
+    if json_file is not None:
+        value = json.dumps(summary.as_data(found, platform), indent=1)
+        if json_file == "-":
+            click.echo(value)
+            return 0
+        Path(json_file).write_text(value + "\n")
+    click.echo(summary.as_text(found, platform, costs), nl=False)
+    return 0
 
 
 def _refuse_unwritable(files: Sequence[str]) -> None:
