@@ -84,6 +84,11 @@ def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]
     "`pocwatch run --events` or `pocwatch demo --events`. Of the other options --platform, --costs and "
     "--json count.",
 )  # fmt: skip
+@click.option(
+    "--stream", type=click.Path(path_type=Path),
+    help="Simulate the platform's caches on what a real machine did: a file of `pocwatch run --stream`, "
+    "gzipped or not.",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
     guest_ram: str,
@@ -102,6 +107,7 @@ def command(
     scheduler: str,
     resume: Path | None,
     recording: Path | None,
+    stream: Path | None,
     quiet: bool,
 ) -> int:
     """Price cache-cleaning policies of a hypervisor: VM start, boot, faults, steady state.
@@ -116,6 +122,7 @@ def command(
       pocwatch bench --guest-ram 20G --page 1G --vcpus 40 --costs kunpeng920
       pocwatch bench --plot cost.svg --scheduler processes --resume sweep.jsonl
       pocwatch bench --recording boot.events
+      pocwatch bench --stream boot.accesses --platform cortex-a57
 
     Exit codes: 0 done, 2 bad input, 3 the cluster failed.
     """
@@ -132,6 +139,8 @@ def command(
     _refuse_unwritable([*plots, *([json_file] if json_file not in (None, "-") else [])])
     _refuse_undrawable(plots)
     platform, costs = load_platform(platform_name), model.load(cost_set)
+    if stream is not None:
+        return _of_stream(stream, platform, json_file)
     if recording is not None:
         return _of_recording(recording, platform, costs, json_file)
     assumed = assumed_of.changed(settings)
@@ -226,6 +235,31 @@ def _of_recording(file: Path, platform: Platform, costs: CostModel, json_file: s
             return 0
         Path(json_file).write_text(value + "\n")
     click.echo(summary.as_text(found, platform, costs), nl=False)
+    return 0
+
+
+def _of_stream(file: Path, platform: Platform, json_file: str | None) -> int:
+    """Show what caches of the platform's sizes do with every access of a real machine."""
+    from pocwatch.cost.cachesim import CacheSimError, simulate, tables
+    from pocwatch.cost.cachesim.counts import data
+    from pocwatch.cost.recording.text import render
+
+    if file.is_fifo():
+        raise click.UsageError(f"--stream: {file} is a FIFO and is to be read twice; record to a file")
+    try:
+        counts = simulate(file, platform)
+        without = simulate(file, platform, tables.MAINTENANCE)
+    except (CacheSimError, OSError) as error:
+        raise click.UsageError(f"--stream: {error}") from None
+    if json_file is not None:
+        value = {"as_it_was": data(counts, platform), "without_maintenance": data(without, platform)}
+        if json_file == "-":
+            click.echo(json.dumps(value, indent=1))
+            return 0
+        Path(json_file).write_text(json.dumps(value, indent=1) + "\n")
+    click.echo(f"{counts.accesses:,} accesses in caches of {platform.name}\n")
+    shown = (tables.caches(counts, platform), tables.maintenance(counts), tables.net(counts, without))
+    click.echo("\n".join(map(render, shown)), nl=False)
     return 0
 
 

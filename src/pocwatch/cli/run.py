@@ -62,6 +62,12 @@ _PATH = click.Path(path_type=Path)
     "--keep", type=_PATH, metavar="DIR", help="Keep the run's raw files (not RAM) in DIR."
 )
 @click.option(
+    "--stream",
+    type=_PATH,
+    metavar="FILE",
+    help="Record every access, for `pocwatch bench --stream`: the file may be gzipped then.",
+)
+@click.option(
     "--events",
     type=_PATH,
     metavar="FILE",
@@ -80,6 +86,7 @@ def command(
     redundant: bool,
     quiet: bool,
     keep: Path | None,
+    stream: Path | None,
     events: Path | None,
     qemu: tuple[str, ...],
 ) -> int:
@@ -112,6 +119,7 @@ def command(
             unsynced=unsynced,
             redundant=redundant,
             keep=keep,
+            stream=stream,
             events=events,
         ),
         json_path=json_path,
