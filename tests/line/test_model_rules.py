@@ -19,7 +19,7 @@ ALL = platforms.names()
 BY_VA_TO_POC = tuple(name for name in ALL if name != "l2x0-up")
 ONE_PE = tuple(name for name in ALL if platforms.load(name).pes == 1)
 SEVERAL_PES = tuple(name for name in ALL if name not in ONE_PE)
-NO_DIC = tuple(name for name in ALL if name != "neoverse-dic")
+NO_DIC = tuple(name for name in ALL if not platforms.load(name).dic)
 Case = tuple[str, str | tuple[str, ...] | Platform, str, list[str]]
 
 # CTR_EL0.DIC without IDC, which no shipped platform has: the data side alone decides a fetch.
