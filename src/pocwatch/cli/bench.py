@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from pocwatch.cli.options import split
 
 if TYPE_CHECKING:
     from pocwatch.cost.model import CostModel
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from pocwatch.platforms import Platform
 
 _PICTURES = (".svg", ".png", ".html")
-
-
-def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(part for given in value for part in given.split(",") if part))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,7 +43,7 @@ def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]
     help="vCPUs, all faulting on one page at once.",
 )  # fmt: skip
 @click.option(
-    "--policy", "references", multiple=True, callback=_split, metavar="NAME|FILE.py[,…]",
+    "--policy", "references", multiple=True, callback=split, metavar="NAME|FILE.py[,…]",
     help="Designs to price. Default: all shipped.",
 )  # fmt: skip
 @click.option(
@@ -128,6 +125,7 @@ def command(
     """
     from pocwatch.cli import points
     from pocwatch.cli.bar import Bar
+    from pocwatch.cli.output import write_json
     from pocwatch.cli.platform_option import load_platform
     from pocwatch.cost import model
     from pocwatch.cost.start import assumptions as assumed_of
@@ -165,13 +163,7 @@ def command(
         finally:
             bar.clear()
     bench = Bench(platform, costs, assumed, seed, tuple(outcomes), safety)
-    if json_file:
-        value = json.dumps(bench_json.json_value(bench), indent=1)
-        if json_file == "-":
-            click.echo(value)
-        else:
-            Path(json_file).write_text(value + "\n")
-    if json_file != "-":
+    if not write_json(json_file, lambda: bench_json.json_value(bench)):
         click.echo(bench_text.text(bench, assumed=assumptions), nl=False)
     for plot in plots:
         _draw(bench, Path(plot))
@@ -222,24 +214,21 @@ def _judged(policy: Policy, platform: Platform) -> Safety:
 
 def _of_recording(file: Path, platform: Platform, costs: CostModel, json_file: str | None) -> int:
     """Show what a real machine did. Raises UsageError for a file that is no recording."""
+    from pocwatch.cli.output import write_json
     from pocwatch.cost.recording import RecordingError, read, summary
 
     try:
         found = read(str(file))
     except RecordingError as error:
         raise click.UsageError(f"--recording: {error}") from None
-    if json_file is not None:
-        value = json.dumps(summary.as_data(found, platform), indent=1)
-        if json_file == "-":
-            click.echo(value)
-            return 0
-        Path(json_file).write_text(value + "\n")
-    click.echo(summary.as_text(found, platform, costs), nl=False)
+    if not write_json(json_file, lambda: summary.as_data(found, platform)):
+        click.echo(summary.as_text(found, platform, costs), nl=False)
     return 0
 
 
 def _of_stream(file: Path, platform: Platform, json_file: str | None) -> int:
     """Show what caches of the platform's sizes do with every access of a real machine."""
+    from pocwatch.cli.output import write_json
     from pocwatch.cost.cachesim import CacheSimError, simulate, tables
     from pocwatch.cost.cachesim.counts import data
     from pocwatch.cost.recording.text import render
@@ -251,15 +240,11 @@ def _of_stream(file: Path, platform: Platform, json_file: str | None) -> int:
         without = simulate(file, platform, tables.MAINTENANCE)
     except (CacheSimError, OSError) as error:
         raise click.UsageError(f"--stream: {error}") from None
-    if json_file is not None:
-        value = {"as_it_was": data(counts, platform), "without_maintenance": data(without, platform)}
-        if json_file == "-":
-            click.echo(json.dumps(value, indent=1))
-            return 0
-        Path(json_file).write_text(json.dumps(value, indent=1) + "\n")
-    click.echo(f"{counts.accesses:,} accesses in caches of {platform.name}\n")
-    shown = (tables.caches(counts, platform), tables.maintenance(counts), tables.net(counts, without))
-    click.echo("\n".join(map(render, shown)), nl=False)
+    both = {"as_it_was": counts, "without_maintenance": without}
+    if not write_json(json_file, lambda: {name: data(c, platform) for name, c in both.items()}):
+        click.echo(f"{counts.accesses:,} accesses in caches of {platform.name}\n")
+        shown = (tables.caches(counts, platform), tables.maintenance(counts), tables.net(counts, without))
+        click.echo("\n".join(map(render, shown)), nl=False)
     return 0
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pocwatch.cli.check_explain import explain
+from pocwatch.cli.options import split
 
 if TYPE_CHECKING:
     from pocwatch.kvm.verdict import Result, Word
@@ -19,23 +18,19 @@ if TYPE_CHECKING:
 _ICACHES = ("pipt", "vipt", "vpipt", "aivivt")
 
 
-def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(part for given in value for part in given.split(",") if part))
-
-
 @click.group(
     invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.option(
-    "--scenario", "scenarios", multiple=True, callback=_split, metavar="NAME|FILE.py[,…]",
+    "--scenario", "scenarios", multiple=True, callback=split, metavar="NAME|FILE.py[,…]",
     help="Situations to judge in. Default: all shipped.",
 )  # fmt: skip
 @click.option(
-    "--policy", "policies", multiple=True, callback=_split, metavar="NAME|FILE.py[,…]",
+    "--policy", "policies", multiple=True, callback=split, metavar="NAME|FILE.py[,…]",
     help="Designs to judge. Default: all shipped.",
 )  # fmt: skip
 @click.option(
-    "--platform", "names", multiple=True, callback=_split, metavar="NAME|FILE.toml[,…]",
+    "--platform", "names", multiple=True, callback=split, metavar="NAME|FILE.toml[,…]",
     help="The caches. Default: all shipped.",
 )  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the results; - is standard output.")
@@ -97,6 +92,7 @@ def command(
         return 0
     from pocwatch import platforms
     from pocwatch.cli import cells, check_export
+    from pocwatch.cli.output import refuse_unwritable, write_json
     from pocwatch.kvm.guest import Stage2
     from pocwatch.kvm.policies import POLICIES
     from pocwatch.kvm.scenarios import SCENARIOS
@@ -116,7 +112,7 @@ def command(
     if language is not None or out_file is not None:
         check_export.export(wanted, language, out_file, json_file)
         return 0
-    _refuse_unwritable(json_file)
+    refuse_unwritable(json_file)
     found: list[Result] = []
     live = _Live(len(wanted), enabled=not quiet and sys.stderr.isatty())
 
@@ -131,13 +127,8 @@ def command(
         interrupted = True
         results = found
     live.clear()
-    if json_file:
-        value = json.dumps(check_json.json_value(results, complete=not interrupted), indent=1)
-        if json_file == "-":
-            click.echo(value)
-        else:
-            Path(json_file).write_text(value + "\n")
-    if json_file != "-":
+    complete = not interrupted
+    if not write_json(json_file, lambda: check_json.json_value(results, complete=complete)):
         paint = _paint if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else check_text.plain
         missing = len(wanted) - len(results)
         click.echo(check_text.text(results, missing, cells.hints(wanted), paint), nl=False)
@@ -149,18 +140,6 @@ def command(
 
 
 command.add_command(explain)
-
-
-def _refuse_unwritable(json_file: str | None) -> None:
-    """Raise before anything is computed that could not be kept."""
-    from pocwatch.sanitizer.errors import UsageError
-
-    if json_file in (None, "-"):
-        return
-    assert json_file is not None
-    folder = Path(json_file).absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(json_file).is_dir():
-        raise UsageError(f"--json {json_file}: it cannot be written: is {folder} a writable folder?")
 
 
 def _tell_idle(results: Sequence[Result], wanted: Sequence[object]) -> None:

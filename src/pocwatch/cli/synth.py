@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from pocwatch.cli.options import split
 
 if TYPE_CHECKING:
     from pocwatch.cost.policies import PolicyCosts
@@ -23,17 +23,13 @@ _IN_A_HURRY = 2000  # states of a scenario, when time is up
 _REFERENCES = ("fwb-dic", "fwb", "mainline-2021")
 
 
-def _split(_ctx: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(part for given in value for part in given.split(",") if part))
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--platform", "name", metavar="NAME|FILE.toml", default="xgene-l3", show_default=True,
     help="The caches.",
 )  # fmt: skip
 @click.option(
-    "--scenarios", multiple=True, callback=_split, metavar="NAME[,…]",
+    "--scenarios", multiple=True, callback=split, metavar="NAME[,…]",
     help="Situations to be safe in. Default: all but those that no policy of the space is safe in.",
 )  # fmt: skip
 @click.option(
@@ -76,7 +72,7 @@ def command(
 
     Exit codes: 0 found, 1 none found, 2 bad input.
     """
-    from pocwatch.cli.output import refuse_unwritable
+    from pocwatch.cli.output import refuse_unwritable, write_json
     from pocwatch.cli.platform_option import load_platform
     from pocwatch.cost import model
     from pocwatch.cost.policies import PolicyCosts
@@ -101,13 +97,7 @@ def command(
         found = _found(judge, costs, wanted, bool(scenarios), jobs, max_seconds, live)
     finally:
         live.clear()
-    if json_file:
-        value = json.dumps(synthesis_json.json_value(found), indent=1)
-        if json_file == "-":
-            click.echo(value)
-        else:
-            Path(json_file).write_text(value + "\n")
-    if json_file != "-":
+    if not write_json(json_file, lambda: synthesis_json.json_value(found)):
         click.echo(synthesis.text(found), nl=False)
     return 0 if found.front else 1
 
