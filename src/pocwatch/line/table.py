@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
 
+from pocwatch import cdecl
 from pocwatch.arch.ops import DATA_MAINTENANCE, OUTER_MAINTENANCE, Kind
 from pocwatch.line import pending
 from pocwatch.line.automaton import MAINTENANCE_EVENT, Automaton, Event, Stale, build
@@ -121,27 +121,14 @@ def binary(platform: Platform) -> bytes:
 
 def c_declarations() -> str:
     """Return the C declarations of the table file."""
-    names = {ctypes.c_uint8: "uint8_t", ctypes.c_uint32: "uint32_t", ctypes.c_char: "char"}
     lines = [
         f'#define PW_TABLE_MAGIC "{MAGIC.decode()}"',
         f"#define PW_TABLE_VERSION {VERSION}",
         f"#define PW_NO_EVENT {NO_EVENT:#x}",
         f"#define PW_STALE_LOST {LOST}",
-        "enum {",
-        *(f"    PW_EVENT_{event.name} = {event.value}," for event in Event),
+        *cdecl.enumeration("PW_EVENT", Event)[:-1],
         f"    PW_EVENTS = {len(Event)},",
         "};",
-        "struct __attribute__((packed)) pw_table {",
-    ]
-    for name, kind in Table._fields_:
-        dimensions = ""
-        element: Any = kind
-        while issubclass(element, ctypes.Array):
-            dimensions += f"[{element._length_}]"
-            element = element._type_
-        lines.append(f"    {names[element]} {name}{dimensions};")
-    lines += [
-        "};",
-        f'_Static_assert(sizeof(struct pw_table) == {ctypes.sizeof(Table)}, "Table");',
+        *cdecl.structure("pw_table", Table),
     ]
     return "\n".join(lines) + "\n"

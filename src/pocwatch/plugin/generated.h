@@ -153,6 +153,52 @@ struct __attribute__((packed)) pw_runheader {
     char error[256];
 };
 _Static_assert(sizeof(struct pw_runheader) == 3424, "RunHeader");
+#define PW_TRACE_MAGIC "PWTRACE"
+#define PW_TRACE_VERSION 1
+#define PW_TRACE_ALL_PES 64
+enum {
+    PW_MARK_SITE = 64,
+    PW_MARK_STACK = 65,
+    PW_MARK_CONTENT = 66,
+    PW_MARK_WRITER = 67,
+    PW_MARK_END = 68,
+};
+struct __attribute__((packed)) pw_trace_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t record_size;
+    uint32_t n_pes;
+    uint32_t reserved;
+    uint64_t midr;
+    uint64_t ctr;
+    uint64_t clidr;
+    uint64_t ram_base;
+    uint64_t ram_size;
+};
+_Static_assert(sizeof(struct pw_trace_header) == 64, "Header");
+struct __attribute__((packed)) pw_traced {
+    uint64_t seq;
+    uint64_t instructions;
+    uint64_t pa;
+    uint64_t va;
+    uint64_t ipa;
+    uint64_t fetch_ipa;
+    uint32_t site;
+    uint32_t stack;
+    uint32_t writer;
+    uint16_t size;
+    uint16_t why;
+    uint16_t vm_id;
+    uint8_t op;
+    uint8_t kind;
+    uint8_t pe;
+    uint8_t el;
+    uint8_t flags;
+    uint8_t s1_mair;
+    uint8_t s2_attr;
+    uint8_t reserved[7];
+};
+_Static_assert(sizeof(struct pw_traced) == 80, "Traced");
 #define PW_TABLE_MAGIC "PWTABLE"
 #define PW_TABLE_VERSION 1
 #define PW_NO_EVENT 0xff

@@ -6,9 +6,10 @@ its sources; a test fails while the checked-in file is stale.
 
 from __future__ import annotations
 
+from pocwatch import cdecl
 from pocwatch.arch.ops import Kind, Op
 from pocwatch.line import table
-from pocwatch.trace import records
+from pocwatch.trace import raw, records
 
 
 def c_header() -> str:
@@ -19,11 +20,9 @@ def c_header() -> str:
         "#define POCWATCH_GENERATED_H",
         "#include <stdint.h>",
     ]
-    for prefix, members in (("OP", Op), ("KIND", Kind)):
-        lines.append("enum {")
-        lines += [f"    PW_{prefix}_{member.name} = {member.value}," for member in members]
-        lines.append("};")
-    return "\n".join(lines) + "\n" + records.c_declarations() + table.c_declarations() + "#endif\n"
+    lines += cdecl.enumeration("PW_OP", Op) + cdecl.enumeration("PW_KIND", Kind)
+    declarations = (records.c_declarations(), raw.c_declarations(), table.c_declarations())
+    return "\n".join(lines) + "\n" + "".join(declarations) + "#endif\n"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import enum
-from typing import Any
+
+from pocwatch import cdecl
 
 MAGIC = b"POCWATCH"
 VERSION = 1
@@ -162,27 +163,7 @@ class RunHeader(_Record):
 
 
 STRUCTURES: tuple[type[_Record], ...] = (Event, Access, Finding, RunHeader)
-_C_TYPES = {
-    ctypes.c_uint8: "uint8_t",
-    ctypes.c_uint16: "uint16_t",
-    ctypes.c_int16: "int16_t",
-    ctypes.c_uint32: "uint32_t",
-    ctypes.c_uint64: "uint64_t",
-    ctypes.c_char: "char",
-}
-
-
-def _c_field(name: str, field_type: Any) -> str:
-    if isinstance(field_type, type) and issubclass(field_type, ctypes.Array):
-        return f"{_c_type(field_type._type_)} {name}[{field_type._length_}];"
-    return f"{_c_type(field_type)} {name};"
-
-
-def _c_type(field_type: Any) -> str:
-    for structure in STRUCTURES:
-        if field_type is structure:
-            return f"struct pw_{structure.__name__.lower()}"
-    return _C_TYPES[field_type]
+_NAMES = {structure: f"pw_{structure.__name__.lower()}" for structure in STRUCTURES}
 
 
 def c_declarations() -> str:
@@ -199,15 +180,7 @@ def c_declarations() -> str:
     ):
         lines.append(f"#define PW_{name} {value}")
     for prefix, members in (("FINDING", FindingKind), ("FLAG", Flag), ("WHY", Why)):
-        lines.append("enum {")
-        lines += [f"    PW_{prefix}_{member.name} = {member.value}," for member in members]
-        lines.append("};")
-    for structure in STRUCTURES:
-        lines.append(f"struct __attribute__((packed)) pw_{structure.__name__.lower()} {{")
-        lines += [f"    {_c_field(field[0], field[1])}" for field in structure._fields_]
-        lines.append("};")
-        lines.append(
-            f"_Static_assert(sizeof(struct pw_{structure.__name__.lower()}) == "
-            f'{ctypes.sizeof(structure)}, "{structure.__name__}");'
-        )
+        lines += cdecl.enumeration(f"PW_{prefix}", members)
+    for structure, name in _NAMES.items():
+        lines += cdecl.structure(name, structure, _NAMES)
     return "\n".join(lines) + "\n"

@@ -10,31 +10,20 @@ import ctypes
 import enum
 import re
 from pathlib import Path
-from typing import Any
 
+from pocwatch import cdecl
 from pocwatch.arch.ops import Kind, Op
 from pocwatch.cost.cachesim import counts, hierarchy, record
 from pocwatch.platforms import MAX_LEVELS
-
-_C_TYPES = {ctypes.c_uint32: "uint32_t", ctypes.c_uint64: "uint64_t"}
 
 
 def _c_name(structure: type[ctypes.Structure]) -> str:
     return "pw_sim_" + re.sub(r"(?<=[a-z])([A-Z])", r"_\1", structure.__name__).lower()
 
 
-def _c_field(name: str, field_type: Any) -> str:
-    lengths = ""
-    while issubclass(field_type, ctypes.Array):
-        lengths += f"[{field_type._length_}]"
-        field_type = field_type._type_
-    known = _C_TYPES.get(field_type)
-    return f"    {known or f'struct {_c_name(field_type)}'} {name}{lengths};"
-
-
 def _enum(prefix: str, members: type[enum.IntEnum]) -> list[str]:
-    listed = [f"    PW_{prefix}_{member.name} = {member.value}," for member in members]
-    return ["enum {", *listed, f"    PW_N_{prefix}S = {len(members)},", "};"]
+    listed = cdecl.enumeration(f"PW_{prefix}", members)
+    return [*listed[:-1], f"    PW_N_{prefix}S = {len(members)},", "};"]
 
 
 def stream_header() -> str:
@@ -64,14 +53,11 @@ def c_header() -> str:
     lines.append(
         f"enum {{ PW_CLEAN = {hierarchy.CLEAN}, PW_INVALIDATE = {hierarchy.INVALIDATE} }};"
     )
-    for structure in (*counts.STRUCTURES, *hierarchy.STRUCTURES):
-        lines.append(f"struct {_c_name(structure)} {{")
-        lines += [_c_field(field[0], field[1]) for field in structure._fields_]
-        lines.append("};")
-        lines.append(
-            f"_Static_assert(sizeof(struct {_c_name(structure)}) == "
-            f'{ctypes.sizeof(structure)}, "{structure.__name__}");'
-        )
+    names = {
+        structure: _c_name(structure) for structure in (*counts.STRUCTURES, *hierarchy.STRUCTURES)
+    }
+    for structure, name in names.items():
+        lines += cdecl.structure(name, structure, names, packed=False)
     return _guarded("CACHESIM_GENERATED", '#include "stream.h"\n' + "\n".join(lines) + "\n")
 
 

@@ -18,7 +18,8 @@ prefetching, which QEMU has none of.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+
+from pocwatch import cdecl
 
 MAGIC = b"PWACCESS"
 VERSION = 1
@@ -58,27 +59,13 @@ def header(pes: int) -> Header:
     return Header(magic=MAGIC, version=VERSION, record_size=ctypes.sizeof(Access), n_pes=pes)
 
 
-_C_TYPES = {ctypes.c_char: "char", ctypes.c_uint32: "uint32_t", ctypes.c_uint64: "uint64_t"}
-
-
-def _c_field(name: str, field_type: Any, bits: int | None = None) -> str:
-    if issubclass(field_type, ctypes.Array):
-        return f"{_C_TYPES[field_type._type_]} {name}[{field_type._length_}];"
-    return f"{_C_TYPES[field_type]} {name}{f' : {bits}' if bits else ''};"
-
-
 def c_declarations() -> str:
     """Return the C declarations of the records, with size assertions."""
     lines = [
         f'#define PW_STREAM_MAGIC "{MAGIC.decode()}"',
         f"#define PW_STREAM_VERSION {VERSION}",
         f"#define PW_STREAM_BLOCK {BLOCK_RECORDS}",
+        *cdecl.structure("pw_stream_access", Access),
+        *cdecl.structure("pw_stream_header", Header),
     ]
-    for name, structure in (("pw_stream_access", Access), ("pw_stream_header", Header)):
-        lines.append(f"struct __attribute__((packed)) {name} {{")
-        lines += [f"    {_c_field(*field)}" for field in structure._fields_]
-        lines.append("};")
-        lines.append(
-            f'_Static_assert(sizeof(struct {name}) == {ctypes.sizeof(structure)}, "{name}");'
-        )
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ struct __attribute__((packed)) pw_stream_access {
     uint64_t op : 5;
     uint64_t kind : 2;
 };
-_Static_assert(sizeof(struct pw_stream_access) == 8, "pw_stream_access");
+_Static_assert(sizeof(struct pw_stream_access) == 8, "Access");
 struct __attribute__((packed)) pw_stream_header {
     char magic[8];
     uint32_t version;
@@ -20,5 +20,5 @@ struct __attribute__((packed)) pw_stream_header {
     uint32_t n_pes;
     uint32_t reserved[3];
 };
-_Static_assert(sizeof(struct pw_stream_header) == 32, "pw_stream_header");
+_Static_assert(sizeof(struct pw_stream_header) == 32, "Header");
 #endif

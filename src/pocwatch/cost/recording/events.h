@@ -42,7 +42,7 @@ struct __attribute__((packed)) pw_recorded {
     uint8_t detail;
     uint32_t reserved;
 };
-_Static_assert(sizeof(struct pw_recorded) == 72, "pw_recorded");
+_Static_assert(sizeof(struct pw_recorded) == 72, "Event");
 struct __attribute__((packed)) pw_events_header {
     char magic[8];
     uint32_t version;
@@ -54,5 +54,5 @@ struct __attribute__((packed)) pw_events_header {
     uint64_t ram_base;
     uint64_t ram_size;
 };
-_Static_assert(sizeof(struct pw_events_header) == 56, "pw_events_header");
+_Static_assert(sizeof(struct pw_events_header) == 56, "Header");
 #endif

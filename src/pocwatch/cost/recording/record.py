@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import ctypes
 import enum
-from typing import Any
+
+from pocwatch import cdecl
 
 MAGIC = b"PWEVENTS"
 VERSION = 1
@@ -131,37 +132,14 @@ def header(pes: int, **values: int) -> Header:
     return Header(magic=MAGIC, version=VERSION, record_size=size, n_pes=pes, **values)
 
 
-_C_TYPES = {
-    ctypes.c_char: "char",
-    ctypes.c_uint8: "uint8_t",
-    ctypes.c_uint16: "uint16_t",
-    ctypes.c_uint32: "uint32_t",
-    ctypes.c_uint64: "uint64_t",
-}
-
-
-def _c_field(name: str, field_type: Any) -> str:
-    if issubclass(field_type, ctypes.Array):
-        return f"{_C_TYPES[field_type._type_]} {name}[{field_type._length_}];"
-    return f"{_C_TYPES[field_type]} {name};"
-
-
 def c_declarations() -> str:
     """Return the C declarations of the records and enums, with size assertions."""
     lines = [
         f'#define PW_EVENTS_MAGIC "{MAGIC.decode()}"',
         f"#define PW_EVENTS_VERSION {VERSION}",
+        *cdecl.enumeration("PW_IS", EventKind),
+        *cdecl.enumeration("PW_GUEST", Flag),
+        *cdecl.structure("pw_recorded", Event),
+        *cdecl.structure("pw_events_header", Header),
     ]
-    enums: tuple[tuple[str, Any], ...] = (("IS", EventKind), ("GUEST", Flag))
-    for prefix, members in enums:
-        lines.append("enum {")
-        lines += [f"    PW_{prefix}_{member.name} = {member.value}," for member in members]
-        lines.append("};")
-    for name, structure in (("pw_recorded", Event), ("pw_events_header", Header)):
-        lines.append(f"struct __attribute__((packed)) {name} {{")
-        lines += [f"    {_c_field(*field)}" for field in structure._fields_]
-        lines.append("};")
-        lines.append(
-            f'_Static_assert(sizeof(struct {name}) == {ctypes.sizeof(structure)}, "{name}");'
-        )
     return "\n".join(lines) + "\n"

@@ -1,0 +1,115 @@
+"""The raw trace: what the QEMU plugin writes (`trace=FILE`, which may be a FIFO) while it records.
+
+One `Header`, then records of one size, `Traced`, in the order in which they happened. Whoever reads it
+makes the trace that people keep (`trace.schema`); replaying feeds the same records to the plugin's judge.
+Little-endian. A field that a record does not name is 0, or `NO_ADDRESS` for `pa`, `va` and `ipa`.
+The C declarations are generated from the structures here (`c_declarations`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+
+from pocwatch import cdecl
+from pocwatch.trace.records import NO_ADDRESS as NO_ADDRESS
+
+MAGIC = b"PWTRACE"
+VERSION = 1
+
+
+class Mark(enum.IntEnum):
+    """Values of `op` that are no operation of a machine (`arch.ops.Op`): what the others refer to."""
+
+    SITE = 64
+    """An instruction, before its first use. `site`: its number, from 1, without gaps; `va`: its PC,
+    `pa`: the PA of that, `ipa`: its encoding, `el`."""
+    STACK = 65
+    """A frame of a call stack, before its first use. `stack`: its number, from 1, without gaps;
+    `writer`: the number of the caller's frame, 0 for none; `va`: the return address, or the PC of the
+    innermost frame, `pa`: the PA of that; `el`."""
+    CONTENT = 66
+    """What the 8 bytes of RAM at `pa` are from here on, in `va`; zero before the first. Only where
+    instructions may be compared: lines that were written and are fetched or whose instruction side is
+    maintained. `seq` 0: what was there before the first instruction."""
+    WRITER = 67
+    """Who wrote the 8 bytes at `pa` last, `writer` (`plugin/history.h`: pw_who), where that is not known
+    from the stores in the trace. Comes before a read that may be stale."""
+    END = 68
+    """The machine ended in order. Without it, a trace is cut short."""
+
+
+ALL_PES = 1 << 6
+"""In `flags` of instruction cache maintenance, besides `records.Flag`: for all PEs."""
+
+
+class _Record(ctypes.LittleEndianStructure):
+    _pack_ = 1
+
+
+class Header(_Record):
+    """What a raw trace starts with."""
+
+    _fields_ = (
+        ("magic", ctypes.c_char * 8),
+        ("version", ctypes.c_uint32),
+        ("record_size", ctypes.c_uint32),  # bytes
+        ("n_pes", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("midr", ctypes.c_uint64),
+        ("ctr", ctypes.c_uint64),  # CTR_EL0
+        ("clidr", ctypes.c_uint64),  # CLIDR_EL1
+        ("ram_base", ctypes.c_uint64),
+        ("ram_size", ctypes.c_uint64),
+    )
+
+
+class Traced(_Record):
+    """One thing that happened.
+
+    Of a line: loads, stores, walks, fetches, DC, IC by VA, DMA. Of none (`pa` is `NO_ADDRESS`): barriers,
+    operations by set/way (`va` their operand) and of whole I-caches, the fill switch (`mmu on`,
+    `mmu off`: whether the PE's MMU and caches are on).
+    """
+
+    _fields_ = (
+        ("seq", ctypes.c_uint64),  # from 1, one more for each record of an operation
+        ("instructions", ctypes.c_uint64),  # executed by all PEs until then
+        ("pa", ctypes.c_uint64),
+        ("va", ctypes.c_uint64),
+        ("ipa", ctypes.c_uint64),  # NO_ADDRESS when stage 2 is off
+        ("fetch_ipa", ctypes.c_uint64),  # of the page being executed; NO_ADDRESS outside a VM
+        ("site", ctypes.c_uint32),  # 0: none
+        ("stack", ctypes.c_uint32),  # 0: not taken
+        ("writer", ctypes.c_uint32),
+        ("size", ctypes.c_uint16),  # bytes; of a fetch, 4 per instruction
+        ("why", ctypes.c_uint16),  # records.Why
+        ("vm_id", ctypes.c_uint16),  # number the plugin gave to VTTBR_EL2.BADDR; 0: none
+        ("op", ctypes.c_uint8),  # arch.ops.Op, or Mark
+        ("kind", ctypes.c_uint8),  # arch.ops.Kind, effective; of DMA WB if coherent, else NC
+        ("pe", ctypes.c_uint8),
+        ("el", ctypes.c_uint8),
+        ("flags", ctypes.c_uint8),  # records.Flag, ALL_PES
+        ("s1_mair", ctypes.c_uint8),  # MAIR byte of the stage 1 page, 0 if stage 1 is off
+        ("s2_attr", ctypes.c_uint8),  # stage 2 MemAttr[3:0], 0xff if stage 2 is off
+        ("reserved", ctypes.c_uint8 * 7),
+    )
+
+
+def header(pes: int, **values: int) -> Header:
+    """Return the header of a raw trace of this version."""
+    size = ctypes.sizeof(Traced)
+    return Header(magic=MAGIC, version=VERSION, record_size=size, n_pes=pes, **values)
+
+
+def c_declarations() -> str:
+    """Return the C declarations of the records and enums, with size assertions."""
+    lines = [
+        f'#define PW_TRACE_MAGIC "{MAGIC.decode()}"',
+        f"#define PW_TRACE_VERSION {VERSION}",
+        f"#define PW_TRACE_ALL_PES {ALL_PES}",
+        *cdecl.enumeration("PW_MARK", Mark),
+        *cdecl.structure("pw_trace_header", Header),
+        *cdecl.structure("pw_traced", Traced),
+    ]
+    return "\n".join(lines) + "\n"
