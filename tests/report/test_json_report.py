@@ -1,18 +1,13 @@
-"""The pinned keys of the JSON report, and that it is written whole or not at all."""
+"""The pinned keys of the JSON report."""
 
 from __future__ import annotations
 
-import errno
 import json as stdlib_json
-import os
-from pathlib import Path
 from typing import Any
 
-import pytest
 import reports
 
 from pocwatch.report import json
-from pocwatch.sanitizer.errors import MachineError, UsageError
 
 # design.md, "JSON of `run` (pinned keys, more may be added)"
 PINNED: dict[str, Any] = {
@@ -67,34 +62,3 @@ def test_values() -> None:
     assert found["dropped"] == {reports.DROP: 200}
     assert found["suppressed"][0]["rule"] == "fixmap"
     assert found["suppressed"][0]["count"] == 1
-
-
-def test_write_replaces_at_once(tmp_path: Path) -> None:
-    target = tmp_path / "r.json"
-    target.write_text("old")
-    json.write(reports.report(), target)
-    assert stdlib_json.loads(target.read_text())["complete"] is True
-    assert [f.name for f in tmp_path.iterdir()] == ["r.json"]
-
-
-def test_full_disk_keeps_the_old_file_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    target = tmp_path / "r.json"
-    target.write_text("old")
-    with pytest.raises(MachineError, match=r"could not be written \(No space left on device\)"):
-        json.write(reports.report(), target)
-    assert target.read_text() == "old"
-    assert [f.name for f in tmp_path.iterdir()] == ["r.json"]
-
-
-def test_unwritable_places_are_found_before_the_run(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a directory"):
-        json.check_writable(tmp_path)
-    with pytest.raises(UsageError, match="there is no directory"):
-        json.check_writable(tmp_path / "none" / "r.json")
-    json.check_writable(tmp_path / "r.json")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pocwatch.cli.report_options import ReportOptions, max_findings_option
+
 if TYPE_CHECKING:
     from pocwatch.report.groups import Group
     from pocwatch.sanitizer.findings import Report
@@ -57,7 +59,7 @@ CASES = (
     type=click.Path(path_type=Path, dir_okay=False),
     help="Record the first run as `pocwatch run --events` does.",
 )
-@click.option("--max-findings", default=3, show_default=True, type=click.IntRange(min=0))
+@max_findings_option(3)
 def command(
     out: Path,
     cpu: str,
@@ -99,8 +101,8 @@ def command(
             weaken=case.weaken,
             events=events if case is CASES[0] else None,
         )
-        json_path = out / f"{case.name}.json"
-        report = execute.run(options, json_path=json_path, max_findings=max_findings, quiet=False)
+        reporting = ReportOptions({"json": out / f"{case.name}.json"}, max_findings)
+        report = execute.run(options, reporting, quiet=False)
         reports.append(report)
         if report.machine_failed:
             return execute.exit_code(report)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from pocwatch.cli import progress
-from pocwatch.report import json, text
+from pocwatch.cli.report_options import ReportOptions
+from pocwatch.report import text
 from pocwatch.sanitizer import launch
 from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_MACHINE
 from pocwatch.sanitizer.findings import Report
@@ -18,22 +17,23 @@ def note(line: str) -> None:
     click.echo(f"pocwatch: {line}", err=True)
 
 
-def run(
-    options: launch.Options, *, json_path: Path | None, max_findings: int | None, quiet: bool
-) -> Report:
+def run(options: launch.Options, reporting: ReportOptions, *, quiet: bool) -> Report:
     """Run the machine, print and write the report. Raise RunError when it cannot even start."""
-    if json_path is not None:
-        json.check_writable(json_path)
+    reporting.check()
     plan = launch.plan(options)
     live = progress.LiveLine(progress.wanted(quiet, plan.machine.console_on_stdio))
     try:
         report = launch.run(plan, (lambda _: None) if quiet else note, live.update)
     finally:
         live.clear()
+    return deliver(report, reporting)
+
+
+def deliver(report: Report, reporting: ReportOptions) -> Report:
+    """Print the report on standard error and write its files; return what was reported."""
     if report.watched:
-        click.echo(text.render(report, max_findings), err=True, nl=False)
-    if json_path is not None:
-        json.write(report, json_path)
+        click.echo(text.render(report, reporting.max_findings), err=True, nl=False)
+    reporting.write(report)
     if report.machine_failed:
         click.echo(f"pocwatch: error: {report.failure}", err=True)
     return report

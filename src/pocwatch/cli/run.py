@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from pocwatch.cli.report_options import ReportOptions, report_options
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -42,19 +44,7 @@ _PATH = click.Path(path_type=Path)
     metavar="OP=NEWOP@WHERE",
     help="Let the machine do another operation instead. Repeatable.",
 )
-@click.option(
-    "--suppressions",
-    type=_PATH,
-    metavar="FILE",
-    help="Findings that were analysed and accepted (TOML), besides the shipped ones.",
-)
-@click.option("--json", "json_path", type=_PATH, metavar="FILE", help="Write the report as JSON.")
-@click.option(
-    "--max-findings",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Show at most N causes in the text; all findings are counted and in the JSON.",
-)
+@report_options
 @click.option("--unsynced", is_flag=True, help="Report fetches that lack only an ISB, too.")
 @click.option("--redundant", is_flag=True, help="Count maintenance that changed nothing.")
 @click.option("--quiet", is_flag=True, help="No progress line and no notes, only the report.")
@@ -79,9 +69,7 @@ def command(
     symbols: tuple[str, ...],
     drop: tuple[str, ...],
     weaken: tuple[str, ...],
-    suppressions: Path | None,
-    json_path: Path | None,
-    max_findings: int | None,
+    reporting: ReportOptions,
     unsynced: bool,
     redundant: bool,
     quiet: bool,
@@ -115,15 +103,14 @@ def command(
             symbols=symbols,
             drop=drop,
             weaken=weaken,
-            suppressions=suppressions,
+            suppressions=reporting.suppressions,
             unsynced=unsynced,
             redundant=redundant,
             keep=keep,
             stream=stream,
             events=events,
         ),
-        json_path=json_path,
-        max_findings=max_findings,
+        reporting,
         quiet=quiet,
     )
     return execute.exit_code(report)

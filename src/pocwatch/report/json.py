@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from pocwatch.report import words
-from pocwatch.sanitizer.errors import MachineError, UsageError
+from pocwatch.report import files, words
 from pocwatch.sanitizer.findings import Event, Finding, Report
 
 
@@ -98,31 +95,11 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def check_writable(path: Path) -> None:
-    """Raise UsageError, before a long run, when the report could not be put there."""
-    directory = path.parent
-    if path.is_dir():
-        raise UsageError(f"--json {path}: is a directory; give the name of a file")
-    if not directory.is_dir():
-        raise UsageError(f"--json {path}: there is no directory {directory}; make it first")
-    if not os.access(directory, os.W_OK):
-        raise UsageError(f"--json {path}: the directory {directory} cannot be written")
+def render(report: Report) -> str:
+    """Return the report as a JSON document, indented for people and diffs."""
+    return json.dumps(data(report), indent=2) + "\n"
 
 
 def write(report: Report, path: Path) -> None:
     """Write the report whole or not at all. Raise MachineError when the disk does not take it."""
-    text = json.dumps(data(report), indent=2) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise MachineError(
-            f"--json {path}: the report could not be written ({error.strerror}); "
-            "it is on standard error"
-        ) from None
+    files.write("--json", path, render(report))
