@@ -25,7 +25,7 @@ class _Dma:
 
     def moves(self, system: System, state: State, agent: int) -> Moves:
         slot = state.slots[system.agents[agent].vm]
-        if not slot.exists or not system.is_resident(slot):
+        if not slot.exists or not slot.is_resident:
             return
         step = lines.dma(self.op, coherent=self.coherent)
         why = _how(self.coherent)

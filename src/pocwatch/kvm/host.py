@@ -26,7 +26,7 @@ class _SwapOut:
     def moves(self, system: System, state: State, agent: int) -> Moves:
         vm = system.agents[agent].vm
         slot = state.slots[vm]
-        if system.is_locked(state) or not system.is_resident(slot) or not slot.ran:
+        if system.is_locked(state) or not slot.is_resident or not slot.ran:
             return
         work = [*_unmapped(system, vm, slot), kernel.SwapOut(vm)]
         action = Action(system.names[agent], "reclaims the page")
@@ -40,7 +40,7 @@ class _Merge:
         slot = state.slots[vm]
         if (
             system.is_locked(state)
-            or not system.is_resident(slot)
+            or not slot.is_resident
             or slot.shared
             or not slot.ran
             or state.scrubbed[slot.page]

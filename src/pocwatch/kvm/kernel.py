@@ -1,7 +1,8 @@
 """The hypervisor's work on behalf of a vCPU or of the host, in pieces that others may run between.
 
-Faults, notifiers and traps are lists of these pieces; whoever has work left holds KVM's mmu_lock. What
-the pieces do is the same under every policy: only the maintenance between them differs.
+Faults, notifiers and traps are lists of these pieces; whoever has such work left holds KVM's mmu_lock
+(`is_locked`: what a policy has user space do is done without). What the pieces do is the same under
+every policy: only the maintenance between them differs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pocwatch.arch.ops import INSTRUCTION_MAINTENANCE, Kind, Op
 from pocwatch.kvm import lines
 from pocwatch.kvm.guest import Sctlr
 from pocwatch.kvm.policy import Access, AtEl2, Occasion, Operation
-from pocwatch.kvm.state import NOT_RESIDENT, Action, State
+from pocwatch.kvm.state import NOT_RESIDENT, Action, Slot, State
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -112,32 +113,11 @@ class BreakSharing:
     vm: int
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
-        slot = state.slots[self.vm]
-        pe = system.pe(state, agent)
-        action, after = system.judge(
-            state,
-            agent,
-            "copies the shared page: reads the old one",
-            "through the linear map",
-            slot.page,
-            lines.load(pe, Kind.WB),
+        there = state.slots[self.vm]._replace(shared=False, mapped=False)
+        reads = ("copies the shared page: reads the old one", "through the linear map")
+        yield from _replaced(
+            system, state, agent, self.vm, there, reads, "copies the shared page to a new one"
         )
-        if after.broken is not None:
-            yield action, after
-            return
-        written = lines.store(pe, Kind.WB)
-        for new in system.free_pages(state):
-            there = slot._replace(page=new, shared=False, mapped=False)
-            _, copied = system.act(
-                system.with_slot(after, self.vm, there), agent, "", "", new, written
-            )
-            yield (
-                action._replace(
-                    event="copies the shared page to a new one",
-                    steps=(*action.steps, (new, written)),
-                ),
-                copied,
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +154,7 @@ class Publish:
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
         slot = state.slots[self.vm]
-        if (
-            self.executable
-            and not slot.fetched
-            and system.icache.vmid_tagged
-        ):
+        if self.executable and not slot.fetched and system.icache.vmid_tagged:
             numbers = tuple(
                 system.lines.without_fetched(n) if p == slot.page else n
                 for p, n in enumerate(state.lines)
@@ -233,32 +209,13 @@ class Merge:
     vm: int
 
     def run(self, system: System, state: State, agent: int) -> Iterator[Outcome]:
-        slot = state.slots[self.vm]
-        pe = system.pe(state, agent)
-        action, state = system.judge(
-            state,
-            agent,
+        there = state.slots[self.vm]._replace(shared=True)
+        reads = (
             "compares the page with another process's: reads it",
             "KSM, through the linear map",
-            slot.page,
-            lines.load(pe, Kind.WB),
         )
-        if state.broken is not None:
-            yield action, state
-            return
-        written = lines.store(pe, Kind.WB)
-        for other in system.free_pages(state):
-            there = slot._replace(page=other, shared=True)
-            _, merged = system.act(
-                system.with_slot(state, self.vm, there), agent, "", "", other, written
-            )
-            yield (
-                action._replace(
-                    event="merges the page with another process's of the same content",
-                    steps=(*action.steps, (other, written)),
-                ),
-                merged,
-            )
+        merged = "merges the page with another process's of the same content"
+        yield from _replaced(system, state, agent, self.vm, there, reads, merged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +285,6 @@ class Enter:
         )
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Load:
     """A vCPU comes to its PE; the context switch there contains a DSB (Linux __switch_to())."""
@@ -348,6 +303,31 @@ class Load:
             "a context switch contains a dsb",
             lines.step(Op.DSB, pe),
         )
+
+
+def _replaced(
+    system: System,
+    state: State,
+    agent: int,
+    vm: int,
+    there: Slot,
+    reads: tuple[str, str],
+    done: str,
+) -> Iterator[Outcome]:
+    """Read a VM's page and have another page of the same content take its place, in one step.
+
+    `there` is the slot then, but for its page; `reads`, the event and its reason, is told if it is stale.
+    """
+    pe = system.pe(state, agent)
+    load, written = lines.load(pe, Kind.WB), lines.store(pe, Kind.WB)
+    action, state = system.judge(state, agent, *reads, state.slots[vm].page, load)
+    if state.broken is not None:
+        yield action, state
+        return
+    for page in system.free_pages(state):
+        moved = system.with_slot(state, vm, there._replace(page=page))
+        _, after = system.act(moved, agent, "", "", page, written)
+        yield action._replace(event=done, steps=(*action.steps, (page, written))), after
 
 
 Work = (
@@ -412,11 +392,9 @@ def fault(system: System, state: State, vm: int, vcpu: int, access: Access) -> t
     """Return what KVM does about a guest access that stage 2 does not allow: user_mem_abort."""
     slot = state.slots[vm]
     fetching = access is Access.FETCH
-    occasion = Occasion(
-        system.platform, access, state.vcpus[vcpu].sctlr.caches_on
-    )
+    occasion = Occasion(system.platform, access, state.vcpus[vcpu].sctlr.caches_on)
     work: list[Work] = []
-    if slot.page == NOT_RESIDENT:
+    if not slot.is_resident:
         work += bring_in(system, slot.swapped, vm, occasion)
     if access is Access.WRITE and slot.shared:
         # The notifiers ran meanwhile, so KVM lets the guest try again (mmu_notifier_retry()).
@@ -452,9 +430,7 @@ def change_pte(system: System, vm: int, occasion: Occasion) -> list[Work]:
     ]
 
 
-def break_sharing(
-    system: System, mapped: bool, vm: int, occasion: Occasion
-) -> list[Work]:
+def break_sharing(system: System, mapped: bool, vm: int, occasion: Occasion) -> list[Work]:
     """Return how a shared page is copied for a write (wp_page_copy with its notifiers)."""
     if not mapped:
         return [BreakSharing(vm)]

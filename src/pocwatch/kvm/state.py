@@ -33,9 +33,9 @@ class Slot(NamedTuple):
     """A VM's memslot and its stage 2 entry.
 
     `page`: the physical page behind it, or NOT_RESIDENT; `swapped`: its content is on the swap device.
-    `shared`: the host's own entry is read-only,
-    a write breaks the sharing. `fetched`: the guest may have fetched from it under its VMID. `warm`:
-    some vCPU has had its caches on since the VM was started or reset.
+    `shared`: the host's own entry is read-only, a write breaks the sharing. `fetched`: the guest may
+    have fetched from it under its VMID. `warm`: some vCPU has had its caches on since the VM was started
+    or reset.
     """
 
     exists: bool = True
@@ -49,6 +49,11 @@ class Slot(NamedTuple):
     fetched: bool = False
     warm: bool = False
     owed: Owed = Owed.NONE
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether a physical page is behind it."""
+        return self.page != NOT_RESIDENT
 
 
 class Vcpu(NamedTuple):

@@ -18,7 +18,7 @@ from pocwatch.kvm.lines import MAX_PES, REST, InstructionSide, Lines
 from pocwatch.kvm.policy import CHOICES, Occasion, Policy
 from pocwatch.kvm.scenario import Agent, Role, Scenario
 from pocwatch.kvm.script import compiled
-from pocwatch.kvm.state import NOT_RESIDENT, Action, Slot, State, Thread, Vcpu, Verdict
+from pocwatch.kvm.state import Action, Slot, State, Thread, Vcpu, Verdict
 from pocwatch.line.word import Step
 from pocwatch.platforms import ICache, Platform
 
@@ -97,23 +97,24 @@ class System:
     def initial(self) -> Iterator[State]:
         """Yield the start: nothing is allocated, no vCPU has run."""
         pages = PAGES + 1
-        dc = self.choices.default_cacheable
-        tvm = dc or self.choices.traps_mmu
         yield State(
             lines=(REST,) * pages,
             scrubbed=(False,) * pages,
             slots=tuple(
                 Slot(exists=vm not in self.scenario.late_slots) for vm in range(self.scenario.vms)
             ),
-            vcpus=tuple(
-                Vcpu(pe=pe % self.pes, dc=dc, tvm=tvm) for pe in self.scenario.vcpu_pes
-            ),
+            vcpus=tuple(self.fresh_vcpu(pe % self.pes) for pe in self.scenario.vcpu_pes),
             loaded=((),) * self.pes,
             threads=(Thread(0),) * len(self.agents),
         )
 
+    def fresh_vcpu(self, pe: int) -> Vcpu:
+        """Return a vCPU on a PE with its registers as at power-on, and HCR_EL2 as the policy sets it."""
+        dc = self.choices.default_cacheable
+        return Vcpu(pe=pe, dc=dc, tvm=dc or self.choices.traps_mmu)
+
     def actions(self, state: State) -> Iterator[tuple[Action, State]]:
-        """Yield every step of every agent. Whoever has work left holds the mmu_lock."""
+        """Yield every step of every agent; one with work left goes on with that."""
         if state.broken is not None:
             return
         for agent, thread in enumerate(state.threads):
@@ -133,7 +134,7 @@ class System:
         Physical pages may change places: the first VM's page, or else another VM's, comes first. Of a
         free page only what is left of its line after the write that comes with an allocation matters.
         """
-        taken = [slot.page for slot in state.slots if slot.page != NOT_RESIDENT]
+        taken = [slot.page for slot in state.slots if slot.is_resident]
         numbers, scrubbed = list(state.lines), list(state.scrubbed)
         for page in range(PAGES):
             if page not in taken:
@@ -145,9 +146,10 @@ class System:
             numbers[0], numbers[1] = numbers[1], numbers[0]
             scrubbed[0], scrubbed[1] = scrubbed[1], scrubbed[0]
             slots = tuple(
-                slot if slot.page == NOT_RESIDENT else slot._replace(page=1 - slot.page)
-                for slot in slots
+                slot._replace(page=1 - slot.page) if slot.is_resident else slot for slot in slots
             )
+        elif tuple(numbers) == state.lines and tuple(scrubbed) == state.scrubbed:
+            return state  # the usual case, and this is called for every transition
         return state._replace(lines=tuple(numbers), scrubbed=tuple(scrubbed), slots=slots)
 
     def _free_line(self, number: int) -> int:
@@ -275,11 +277,6 @@ class System:
             for n, number in enumerate(state.lines)
         )
         return state._replace(lines=numbers)
-
-    @staticmethod
-    def is_resident(slot: Slot) -> bool:
-        """Return whether a physical page is behind a memslot."""
-        return slot.page != NOT_RESIDENT
 
     @staticmethod
     def with_slot(state: State, vm: int, slot: Slot) -> State:

@@ -223,12 +223,11 @@ class _Maintain:
 
     def moves(self, system: System, state: State, agent: int) -> Moves:
         by_va = self.op in system.BY_VA
-        outside = _outside(system, state, agent)
-        if outside is not None:
-            yield from outside
-            return
-        if by_va and (blocked := _blocked(system, state, agent, Access.READ)) is not None:
-            yield from blocked
+        before = (
+            _blocked(system, state, agent, Access.READ) if by_va else _outside(system, state, agent)
+        )
+        if before is not None:
+            yield from before
             return
         vcpu = _vcpu(system, state, agent)
         op = _UNDER_VM.get(self.op, self.op)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from pocwatch.arch.ops import Kind
 from pocwatch.kvm import kernel, lines
 from pocwatch.kvm.flags import Moves
-from pocwatch.kvm.guest import Sctlr
 from pocwatch.kvm.policy import Occasion
 from pocwatch.kvm.scenario import Role
-from pocwatch.kvm.state import OWED_FETCHES, Action, Owed, State, Vcpu
+from pocwatch.kvm.state import OWED_FETCHES, Action, Owed, State
 
 if TYPE_CHECKING:
     from pocwatch.kvm.system import System
@@ -27,7 +26,7 @@ class _Write:
         slot = state.slots[vm]
         if not slot.exists:
             return
-        if not system.is_resident(slot) or slot.shared:
+        if not slot.is_resident or slot.shared:
             yield from bring_in(system, state, agent)
             return
         what = "its neighbour in the line" if self.offset else "guest RAM"
@@ -51,7 +50,7 @@ def bring_in(system: System, state: State, agent: int) -> Moves:
     vm = system.agents[agent].vm
     slot = state.slots[vm]
     occasion = Occasion(system.platform)
-    if system.is_resident(slot):
+    if slot.is_resident:
         work = kernel.break_sharing(system, slot.mapped, vm, occasion)
     else:
         work = kernel.bring_in(system, slot.swapped, vm, occasion)
@@ -65,7 +64,7 @@ class _Read:
         slot = state.slots[system.agents[agent].vm]
         if not slot.exists or (system.scenario.contract and slot.owed & Owed.VMM):
             return
-        if not system.is_resident(slot):
+        if not slot.is_resident:
             yield from bring_in(system, state, agent)
             return
         step = lines.load(system.pe(state, agent), Kind.WB)
@@ -92,12 +91,9 @@ class _Reset:
             return
         vm = system.agents[agent].vm
         slot = state.slots[vm]
-        tvm = system.choices.default_cacheable or system.choices.traps_mmu
         for other in system.agents:
             if other.role is Role.VCPU and other.vm == vm:
-                fresh = Vcpu(
-                    state.vcpus[other.vcpu].pe, False, Sctlr(), system.choices.default_cacheable, tvm
-                )
+                fresh = system.fresh_vcpu(state.vcpus[other.vcpu].pe)
                 state = system.with_vcpu(state, other.vcpu, fresh)
         state = system.with_slot(state, vm, slot._replace(warm=False, owed=Owed.NONE))
         occasion = Occasion(system.platform)
