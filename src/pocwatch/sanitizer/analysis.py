@@ -105,6 +105,7 @@ class Analyst:
             pa=raw.pa,
             s1_mair=raw.s1_mair,
             s2_attr=None if raw.s2_attr == 0xFF else raw.s2_attr,
+            source=self.locator.source(place),
         )
 
     def _event(self, raw: records.Event) -> Event:
@@ -123,4 +124,5 @@ class Analyst:
             pc_ipa=_address(raw.pc_ipa),
             symbol=self.locator.symbol(where(raw)),
             rule=self.rule_texts[raw.rule] if known_rule else None,
+            source=self.locator.source(where(raw)),
         )

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pocwatch.arch.ops import Kind, Op
+from pocwatch.platforms import Platform
+from pocwatch.sanitizer.symbols.lines import SourceLine
 from pocwatch.trace.records import Flag, Why
 
 
@@ -34,6 +36,7 @@ class Access:
     pa: int
     s1_mair: int
     s2_attr: int | None
+    source: SourceLine | None = None  # where DWARF says it
 
     @property
     def vm(self) -> bool:
@@ -63,6 +66,7 @@ class Event:
     pc_ipa: int | None
     symbol: str | None
     rule: str | None  # text of the --drop or --weaken rule that changed it
+    source: SourceLine | None = None
 
     @property
     def agent(self) -> str:
@@ -141,4 +145,5 @@ class Report:
     warnings: Sequence[str] = ()
     failure: str | None = None  # why the report is partial
     machine_failed: bool = False  # as opposed to: the user ended it
+    definition: Platform | None = None  # of `platform`: `auto` and users' files cannot be named
     watched: bool = True  # False: the machine never got as far as the plugin

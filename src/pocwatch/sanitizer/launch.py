@@ -293,6 +293,7 @@ def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) 
         warnings=_warnings(plan, header),
         failure=failure or ("ended by the user" if ended.interrupted else None),
         machine_failed=failure is not None,
+        definition=plan.platform,
         watched=bool(header.started),
     )
 

@@ -10,15 +10,16 @@ comparing code pages in guest RAM with the image's bytes. Otherwise the VA is lo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocwatch.sanitizer.errors import UsageError
 from pocwatch.sanitizer.machine import Machine
 from pocwatch.sanitizer.rules import Place
-from pocwatch.sanitizer.symbols import Range, SymbolError, SymbolTable, load
+from pocwatch.sanitizer.symbols import Range, SymbolError, SymbolTable, lines, load
 from pocwatch.sanitizer.symbols.image import header, unpack
+from pocwatch.sanitizer.symbols.lines import LineTable, SourceLine
 from pocwatch.trace.records import NO_ADDRESS
 
 _LOAD_ALIGN = 1 << 21  # booting.rst: text_offset bytes from a 2 MiB aligned base
@@ -53,14 +54,14 @@ class Program:
         # EL2 and flat maps of the same image lie far from the kernel's own half
         return slide if inside and abs(slide) < _KERNEL_SPACE else None
 
-    def at_physical(self, address: int) -> str | None:
-        """Return the symbol of an address in the loaded image."""
+    def linked_at(self, address: int) -> int | None:
+        """Return the link address of a physical address in the loaded image."""
         if self.load is None or self.table.base is None:
             return None
         offset = address - self.load
         if not 0 <= offset < (self.size or len(self.table.image)):
             return None
-        return self.table.lookup(self.table.base + offset)
+        return self.table.base + offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Locator:
         self._programs = tuple(known)
         self._pages = code_pages or {}
         self._slides: dict[Program, int] = {}  # KASLR: VA minus link address, where seen
+        self._lines: dict[str, LineTable | None] = {}  # by file
 
     @property
     def programs(self) -> tuple[Program, ...]:
@@ -196,22 +198,39 @@ class Locator:
 
     def symbol(self, where: Where) -> str | None:
         """Return `name+0xoffset`, None when no table knows the address."""
+        return next((symbol for symbol, _, _ in self._known(where)), None)
+
+    def source(self, where: Where) -> SourceLine | None:
+        """Return the line of source, None when the program that has it was given without DWARF."""
+        for _, program, address in self._known(where):
+            file = program.table.source
+            if file not in self._lines:
+                self._lines[file] = lines.load(file)
+            table = self._lines[file]
+            found = table.find(address) if table is not None else None
+            if found is not None:
+                return found
+        return None
+
+    def _known(self, where: Where) -> Iterator[tuple[str, Program, int]]:
+        """Yield what is at a place: symbol, program and link address there, the likeliest first."""
         mine = [p for p in self._programs if p.guest == where.vm]
         others = [p for p in self._programs if not p.guest and p.name != "host" and where.vm]
         known = where.physical != NO_ADDRESS
         # Where it is not known the PC is the address itself, if the MMU was off or the map flat.
         physical = where.physical if known else where.pc
         for program in (*mine, *others):
-            found = program.at_physical(physical)
-            if found:
-                return found
+            address = program.linked_at(physical)
+            found = None if address is None else program.table.lookup(address)
+            if address is not None and found:
+                yield found, program, address
         for program in (*mine, *others):
             if known and program.guest and program.load is not None and program.table.image:
                 continue  # the image lies elsewhere: at this VA is other code
-            found = program.table.lookup(where.pc - self._slides.get(program, 0))
+            address = where.pc - self._slides.get(program, 0)
+            found = program.table.lookup(address)
             if found:
-                return found
-        return None
+                yield found, program, address
 
     def find(self, name: str) -> list[Place]:
         """Return the places of every function of that name, for a `--drop` rule.
