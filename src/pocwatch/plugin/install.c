@@ -9,6 +9,7 @@
 
 #include "events.h"
 #include "registers.h"
+#include "stacks.h"
 #include "stream.h"
 
 PW_API int qemu_plugin_version = PW_QEMU_API_VERSION;
@@ -19,6 +20,7 @@ bool debug;
 
 static const char *stream_path; /* where the access stream goes, if anywhere */
 static const char *events_path; /* and the event recording */
+static uint64_t stack_depth;    /* frames of the call stacks that are taken */
 
 static void fatal(const char *message)
 {
@@ -161,6 +163,8 @@ static bool parse_argument(const char *argument, struct pw_config *config)
         stream_path = value;
     } else if (IS("events")) {
         events_path = value;
+    } else if (IS("stacks")) {
+        return parse_number(value, &stack_depth) && stack_depth <= PW_MAX_STACK;
     } else if (IS("unsynced")) {
         return parse_switch(value, &config->report_unsynced);
     } else if (IS("redundant")) {
@@ -197,7 +201,8 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         if (!parse_argument(argv[i], &config)) {
             fprintf(stderr, "pocwatch: plugin was given '%s' but takes run=, ram=, rambase=, "
                             "ramsize=, table=, rules=, unsynced=on|off, redundant=on|off, "
-                            "stream=, events=, debug=on|off\n", argv[i]);
+                            "stream=, events=, stacks=0..%d, debug=on|off\n", argv[i],
+                    PW_MAX_STACK);
             return 1;
         }
     }
@@ -209,6 +214,7 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         fprintf(stderr, "pocwatch: %s\n", error);
         return 1;
     }
+    pw_stacks_open((unsigned)stack_depth);
     pw_run_header()->n_pes = (uint32_t)info->system.smp_vcpus;
     pw_run_header()->ram_base = config.ram_base;
     pw_run_header()->ram_size = config.ram_size;

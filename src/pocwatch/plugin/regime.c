@@ -415,7 +415,7 @@ void pw_vcpu_init(struct vcpu *v, unsigned index)
 static _Thread_local GByteArray *outside;
 
 /* A descriptor: from the watched RAM, or through QEMU where that is possible. */
-static int read_ram(void *opaque, uint64_t pa, uint64_t *value)
+int pw_read_ram(void *opaque, uint64_t pa, uint64_t *value)
 {
     (void)opaque;
     const uint64_t *p = pw_ram(pa, 8);
@@ -437,7 +437,7 @@ static int read_ram(void *opaque, uint64_t pa, uint64_t *value)
 
 enum pw_fault pw_probe(struct vcpu *v, uint64_t va, int fetch, struct pw_translation *out)
 {
-    return pw_translate(&v->regs, va, fetch, read_ram, NULL, out);
+    return pw_translate(&v->regs, va, fetch, pw_read_ram, NULL, out);
 }
 
 static enum pw_fault walk(struct vcpu *v, const struct pw_site *site, uint64_t va, int fetch,

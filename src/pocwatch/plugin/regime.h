@@ -126,6 +126,8 @@ void pw_vcpu_msr(struct vcpu *v, const struct pw_insn *insn);
 /* Translate and fill; NULL when the translation faults. Tells judge of the walk. */
 struct entry *pw_data_miss(struct vcpu *v, const struct pw_site *site, uint64_t va);
 struct entry *pw_fetch_miss(struct vcpu *v, const struct pw_site *site, uint64_t va, uint64_t pa);
+/* A pw_read64 of the watched RAM; `opaque` is not used. */
+int pw_read_ram(void *opaque, uint64_t pa, uint64_t *value);
 /* Translate without filling and without telling judge. */
 enum pw_fault pw_probe(struct vcpu *v, uint64_t va, int fetch, struct pw_translation *out);
 

@@ -6,6 +6,7 @@
 #include "events.h"
 #include "registers.h"
 #include "shadow.h"
+#include "stacks.h"
 #include "stream.h"
 
 static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarch64)
@@ -16,10 +17,9 @@ static void instrument(struct qemu_plugin_insn *insn, struct place *p, bool aarc
                                    : pw_recording ? on_store_recorded
                                    : pw_streaming ? on_store_streamed
                                                   : on_store;
-        qemu_plugin_register_vcpu_mem_cb(insn, load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
-                                         &p->site);
-        qemu_plugin_register_vcpu_mem_cb(insn, store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
-                                         &p->site);
+        enum qemu_plugin_cb_flags regs = pw_stacks_on ? QEMU_PLUGIN_CB_R_REGS : QEMU_PLUGIN_CB_NO_REGS;
+        qemu_plugin_register_vcpu_mem_cb(insn, load, regs, QEMU_PLUGIN_MEM_R, &p->site);
+        qemu_plugin_register_vcpu_mem_cb(insn, store, regs, QEMU_PLUGIN_MEM_W, &p->site);
     }
     if (aarch64 && pw_synchronises(&p->insn)) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_system, QEMU_PLUGIN_CB_R_REGS, p);
