@@ -236,6 +236,7 @@ PARTS: dict[str, Callable[[], str]] = {
     **{
         f"options of {name}": lambda name=name: options(name)  # type: ignore[misc]
         for name in cli.list_commands(click.Context(cli))
+        if any(isinstance(p, click.Option) for p in _command(name).params)
     },
 }
 

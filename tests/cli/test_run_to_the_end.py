@@ -146,7 +146,7 @@ def test_live_line_on_a_terminal(fake_qemu: FakeQemu) -> None:
         command("--", str(program), *MACHINE),
         stdout=subprocess.DEVNULL,
         stderr=child,
-        env=environment(),
+        env={**environment(), "TERM": "xterm"},
     )
     os.close(child)
     shown = _read_all(parent)

@@ -6,11 +6,16 @@ import json
 
 import click
 
+from pocwatch.cli import complete
+
 _FORMATS = ("table", "json", "dot", "markdown", "svg")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--platform", required=True, metavar="NAME|FILE", help="The caches.")
+@click.option(
+    "--platform", required=True, metavar="NAME|FILE", help="The caches.",
+    shell_complete=complete.platforms,
+)  # fmt: skip
 @click.option(
     "--format",
     "form",
@@ -35,23 +40,10 @@ def command(platform: str, form: str) -> int:
     if form == "json":
         click.echo(json.dumps(emit.json_value(automaton), indent=1))
     elif form == "svg":
-        click.echo(_svg(emit.dot(automaton)), nl=False)
+        from pocwatch.cli.graphviz import svg
+
+        click.echo(svg(emit.dot(automaton), "--format svg", "--format dot"), nl=False)
     else:
         render = {"table": emit.text, "dot": emit.dot, "markdown": emit.markdown}[form]
         click.echo(render(automaton), nl=False)
     return 0
-
-
-def _svg(dot: str) -> str:
-    import shutil
-    import subprocess
-
-    from pocwatch.sanitizer.errors import UsageError
-
-    if shutil.which("dot") is None:
-        raise UsageError(
-            "--format svg: the program 'dot' is not installed; install graphviz, or use "
-            "--format dot"
-        )
-    drawn = subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, text=True, check=True)
-    return drawn.stdout

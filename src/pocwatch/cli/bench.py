@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pocwatch.cli import complete
 from pocwatch.cli.options import split
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pocwatch.platforms import Platform
 
 _PICTURES = (".svg", ".png", ".html")
+_BAR_EVERY_SECONDS = 0.1
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,14 +46,16 @@ _PICTURES = (".svg", ".png", ".html")
 )  # fmt: skip
 @click.option(
     "--policy", "references", multiple=True, callback=split, metavar="NAME|FILE.py[,…]",
-    help="Designs to price. Default: all shipped.",
+    shell_complete=complete.policies, help="Designs to price. Default: all shipped.",
 )  # fmt: skip
 @click.option(
     "--platform", "platform_name", default="xgene-l3", show_default=True, metavar="NAME|FILE.toml",
+    shell_complete=complete.platforms,
     help="The caches: their sizes, and who is safe on them.",
 )  # fmt: skip
 @click.option(
     "--costs", "cost_set", default="default", show_default=True, metavar="NAME|FILE.toml",
+    shell_complete=complete.cost_sets,
     help="What operations cost: a shipped cost set, or one of `pocwatch calibrate`.",
 )  # fmt: skip
 @click.option(
@@ -124,9 +128,9 @@ def command(
     Exit codes: 0 done, 2 bad input, 3 the cluster failed.
     """
     from pocwatch.cli import points
-    from pocwatch.cli.bar import Bar
     from pocwatch.cli.output import write_json
     from pocwatch.cli.platform_option import load_platform
+    from pocwatch.cli.terminal import StatusLine, bar
     from pocwatch.cost import model
     from pocwatch.cost.start import assumptions as assumed_of
     from pocwatch.cost.start.bench import Bench
@@ -156,12 +160,18 @@ def command(
             "no policy applies: "
             + "; ".join(f"{name}: {said.why_not}" for name, said in safety.items())
         )
-    bar = Bar(len(tasks), "points", enabled=not quiet and sys.stderr.isatty())
+    live = StatusLine(enabled=not quiet, every_seconds=_BAR_EVERY_SECONDS)
+    started = time.monotonic()
+
+    def on_done(done: int) -> None:
+        seconds = time.monotonic() - started
+        live.say(f"{bar(done, len(tasks))} points, {seconds:.0f} s", last=done == len(tasks))
+
     with Kept(resume) as store:
         try:
-            outcomes = points.price_all(tasks, scheduler, store, bar.update)
+            outcomes = points.price_all(tasks, scheduler, store, on_done)
         finally:
-            bar.clear()
+            live.clear()
     bench = Bench(platform, costs, assumed, seed, tuple(outcomes), safety)
     if not write_json(json_file, lambda: bench_json.json_value(bench)):
         click.echo(bench_text.text(bench, assumed=assumptions), nl=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +79,7 @@ def command(
     import signal
     import tempfile
 
+    from pocwatch.cli.terminal import StatusLine
     from pocwatch.cost.calibrate import machine, measure
     from pocwatch.cost.calibrate.errors import CannotCalibrateError
 
@@ -100,7 +100,7 @@ def command(
     complete = False
     for number in (signal.SIGTERM, signal.SIGHUP):  # minutes of measuring are not lost to a hang-up
         signal.signal(number, signal.default_int_handler)
-    live = sys.stderr.isatty()
+    live = StatusLine(enabled=True)
     with tempfile.TemporaryDirectory(prefix="pocwatch-") as folder:
         program = measure.build(compiler, Path(folder), static=runner is not None)
         records = measure.run(
@@ -115,14 +115,12 @@ def command(
                     cpu = record
                     continue
                 samples.append(record)
-                if live:
-                    size = f"{record.bytes // 1024} KiB, {record.threads} threads"
-                    click.echo(f"\r\x1b[2K{record.op}, {record.state}, {size}", nl=False, err=True)
+                size = f"{record.bytes // 1024} KiB, {record.threads} threads"
+                live.say(f"{record.op}, {record.state}, {size}")
             complete = True
         finally:
             records.close()
-            if live:
-                click.echo("\r\x1b[2K", nl=False, err=True)
+            live.clear()
             if cpu is not None and samples:
                 _write(out, _cost_set(samples, cpu, last_cache_kib, runner, complete))
                 if not complete:

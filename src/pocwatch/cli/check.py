@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from pocwatch.cli import complete
 from pocwatch.cli.check_explain import explain
-from pocwatch.cli.options import split
+from pocwatch.cli.options import color, fwb_fetches, icache, max_seconds, max_states, split
 
 if TYPE_CHECKING:
     from pocwatch.kvm.verdict import Result, Word
-
-_ICACHES = ("pipt", "vipt", "vpipt", "aivivt")
 
 
 @click.group(
@@ -23,39 +21,31 @@ _ICACHES = ("pipt", "vipt", "vpipt", "aivivt")
 )
 @click.option(
     "--scenario", "scenarios", multiple=True, callback=split, metavar="NAME|FILE.py[,…]",
-    help="Situations to judge in. Default: all shipped.",
+    shell_complete=complete.scenarios, help="Situations to judge in. Default: all shipped.",
 )  # fmt: skip
 @click.option(
     "--policy", "policies", multiple=True, callback=split, metavar="NAME|FILE.py[,…]",
-    help="Designs to judge. Default: all shipped.",
+    shell_complete=complete.policies, help="Designs to judge. Default: all shipped.",
 )  # fmt: skip
 @click.option(
     "--platform", "names", multiple=True, callback=split, metavar="NAME|FILE.toml[,…]",
-    help="The caches. Default: all shipped.",
+    shell_complete=complete.platforms, help="The caches. Default: all shipped.",
 )  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the results; - is standard output.")
 @click.option(
     "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="all CPUs",
     help="Processes to use.",
 )  # fmt: skip
-@click.option(
-    "--max-states", type=click.IntRange(1), help="Stop a cell there: its verdict is then unknown."
-)
-@click.option(
-    "--max-seconds", type=click.FloatRange(0), help="The same, by time."
-)
-@click.option(
-    "--icache", type=click.Choice(_ICACHES), help="The instruction cache. Default: the platform's."
-)
-@click.option(
-    "--fwb-fetches", type=click.Choice(["forced", "unforced"]), default="forced", show_default=True,
-    help="Whether FEAT_S2FWB forces instruction fetches as well: the Arm ARM can be read either way.",
-)  # fmt: skip
+@max_states
+@max_seconds
+@icache
+@fwb_fetches
 @click.option(
     "--export", "language", type=click.Choice(["promela", "murphi"]),
     help="Judge nothing: write one cell, its caches written out, for SPIN or for rumur.",
 )  # fmt: skip
 @click.option("--out", "out_file", metavar="FILE", help="Where to. Default: standard output.")
+@color
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
 def command(
@@ -71,6 +61,7 @@ def command(
     fwb_fetches: str,
     language: str | None,
     out_file: str | None,
+    color: str,
     quiet: bool,
 ) -> int:
     """Prove or refute cache-cleaning policies of a hypervisor.
@@ -91,7 +82,7 @@ def command(
     if ctx.invoked_subcommand is not None:
         return 0
     from pocwatch import platforms
-    from pocwatch.cli import cells, check_export
+    from pocwatch.cli import cells, check_export, terminal
     from pocwatch.cli.output import refuse_unwritable, write_json
     from pocwatch.kvm.guest import Stage2
     from pocwatch.kvm.policies import POLICIES
@@ -114,11 +105,14 @@ def command(
         return 0
     refuse_unwritable(json_file)
     found: list[Result] = []
-    live = _Live(len(wanted), enabled=not quiet and sys.stderr.isatty())
+    live = terminal.StatusLine(enabled=not quiet)
 
     def on_result(result: Result) -> None:
         found.append(result)
-        live.update(found)
+        live.say(
+            f"pocwatch: {len(found)}/{len(wanted)} cells, last {result.scenario} × {result.policy} "
+            f"on {result.platform}"
+        )
 
     interrupted = False
     try:
@@ -129,9 +123,11 @@ def command(
     live.clear()
     complete = not interrupted
     if not write_json(json_file, lambda: check_json.json_value(results, complete=complete)):
-        paint = _paint if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else check_text.plain
+        coloured = terminal.coloured(color)
+        paint = _paint if coloured else check_text.plain
         missing = len(wanted) - len(results)
-        click.echo(check_text.text(results, missing, cells.hints(wanted), paint), nl=False)
+        text = check_text.text(results, missing, cells.hints(wanted), paint)
+        click.echo(text, nl=False, color=coloured)
     _tell_idle(results, wanted)
     if interrupted:
         raise KeyboardInterrupt
@@ -163,27 +159,3 @@ def _tell_idle(results: Sequence[Result], wanted: Sequence[object]) -> None:
 def _paint(text: str, word: Word) -> str:
     colours = {"safe": "green", "unsafe": "red", "leak": "magenta", "unknown": "yellow"}
     return click.style(text, fg=colours.get(word.value))
-
-
-class _Live:
-    """One line on standard error: how many cells are judged."""
-
-    def __init__(self, total: int, enabled: bool) -> None:
-        self._total = total
-        self._enabled = enabled
-
-    def update(self, found: Sequence[Result]) -> None:
-        """Show how far it is."""
-        if self._enabled:
-            last = found[-1]
-            sys.stderr.write(
-                f"\r\x1b[2Kpocwatch: {len(found)}/{self._total} cells, last {last.scenario} × "
-                f"{last.policy} on {last.platform}"
-            )
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Erase the line."""
-        if self._enabled:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()

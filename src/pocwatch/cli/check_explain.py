@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 
 import click
 
-_ICACHES = ("pipt", "vipt", "vpipt", "aivivt")
+from pocwatch.cli import complete
+from pocwatch.cli.options import color, fwb_fetches, icache, max_seconds, max_states
 
 
 @click.command("explain", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("scenario", metavar="SCENARIO")
-@click.argument("policy", metavar="POLICY")
+@click.argument("scenario", metavar="SCENARIO", shell_complete=complete.scenarios)
+@click.argument("policy", metavar="POLICY", shell_complete=complete.policies)
 @click.option(
     "--platform", "name", default="xgene-l3", show_default=True, metavar="NAME|FILE.toml",
-    help="The caches.",
+    shell_complete=complete.platforms, help="The caches.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The story as JSON.")
 @click.option("--dot", "dot_file", metavar="FILE", help="Draw it, for Graphviz; - is standard output.")
 @click.option("--svg", "svg_file", metavar="FILE", help="Draw it; - is standard output.")
-@click.option(
-    "--max-states", type=click.IntRange(1), help="Stop there: the verdict is then unknown."
-)
-@click.option("--max-seconds", type=click.FloatRange(0), help="The same, by time.")
-@click.option(
-    "--icache", type=click.Choice(_ICACHES), help="The instruction cache. Default: the platform's."
-)
-@click.option(
-    "--fwb-fetches", type=click.Choice(["forced", "unforced"]), default="forced", show_default=True,
-    help="Whether FEAT_S2FWB forces instruction fetches as well: the Arm ARM can be read either way.",
-)  # fmt: skip
+@max_states
+@max_seconds
+@icache
+@fwb_fetches
+@color
 def explain(
     scenario: str,
     policy: str,
@@ -44,6 +37,7 @@ def explain(
     max_seconds: float | None,
     icache: str | None,
     fwb_fetches: str,
+    color: str,
 ) -> int:
     """Tell how a policy goes wrong in a scenario, or what was proved.
 
@@ -61,7 +55,7 @@ def explain(
 
     Exit codes: 0 safe or not applicable, 1 unsafe, leaking or unknown, 2 bad input.
     """
-    from pocwatch.cli import authored, cells
+    from pocwatch.cli import authored, cells, terminal
     from pocwatch.kvm.guest import Stage2
     from pocwatch.kvm.policy import PolicyError
     from pocwatch.kvm.scenario import ScenarioError
@@ -84,12 +78,15 @@ def explain(
     if dot_file is not None:
         _written("--dot", dot_file, story_dot.dot(told))
     if svg_file is not None:
-        _written("--svg", svg_file, _svg(story_dot.dot(told)))
+        from pocwatch.cli.graphviz import svg
+
+        _written("--svg", svg_file, svg(story_dot.dot(told), "--svg", "--dot FILE"))
     if as_json:
         click.echo(json.dumps(story_json.json_value(told), indent=1))
     elif "-" not in (dot_file, svg_file):
-        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        click.echo(story_text.text(told, _paint if coloured else story_text.plain), nl=False)
+        coloured = terminal.coloured(color)
+        paint = _paint if coloured else story_text.plain
+        click.echo(story_text.text(told, paint), nl=False, color=coloured)
     return 0 if result.verdict in (Word.SAFE, Word.NOT_APPLICABLE) else 1
 
 
@@ -108,17 +105,3 @@ def _written(option: str, path: str, text: str) -> None:
         Path(path).write_text(text)
     except OSError as error:
         raise UsageError(f"{option} {path}: cannot be written: {error.strerror}") from None
-
-
-def _svg(dot: str) -> str:
-    import shutil
-    import subprocess
-
-    from pocwatch.sanitizer.errors import UsageError
-
-    if shutil.which("dot") is None:
-        raise UsageError(
-            "--svg: the program 'dot' is not installed: install graphviz, or use --dot FILE"
-        )
-    drawn = subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, text=True, check=True)
-    return drawn.stdout

@@ -136,7 +136,9 @@ def _show(reports: Sequence[Report]) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
-    console = Console()
+    from pocwatch.cli.terminal import coloured
+
+    console = Console(color_system="auto" if coloured() else None)
     panels = [
         Panel(Text(_brief(report)), title=f"{case.name}: {case.title}", title_align="left")
         for case, report in zip(CASES, reports, strict=True)

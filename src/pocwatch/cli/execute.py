@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
-from pocwatch.cli import progress
+from pocwatch.cli.progress import Counters, wanted
 from pocwatch.cli.report_options import ReportOptions
+from pocwatch.cli.terminal import StatusLine
 from pocwatch.report import text
 from pocwatch.sanitizer import launch
 from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_MACHINE
 from pocwatch.sanitizer.findings import Report
+from pocwatch.sanitizer.runfile import Progress
 
 
 def note(line: str) -> None:
@@ -21,9 +23,14 @@ def run(options: launch.Options, reporting: ReportOptions, *, quiet: bool) -> Re
     """Run the machine, print and write the report. Raise RunError when it cannot even start."""
     reporting.check()
     plan = launch.plan(options)
-    live = progress.LiveLine(progress.wanted(quiet, plan.machine.console_on_stdio))
+    live = StatusLine(enabled=wanted(quiet, plan.machine.console_on_stdio))
+    counters = Counters()
+
+    def show(now: Progress) -> None:
+        live.say(counters.text(now))
+
     try:
-        report = launch.run(plan, (lambda _: None) if quiet else note, live.update)
+        report = launch.run(plan, (lambda _: None) if quiet else note, show)
     finally:
         live.clear()
     return deliver(report, reporting)

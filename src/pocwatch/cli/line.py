@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pocwatch.cli import complete
+
 if TYPE_CHECKING:
     from pocwatch.line.calculator import Read
     from pocwatch.line.word import Step
@@ -21,7 +23,10 @@ _WORDS_PER_TASK = 500
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("word", required=False)
-@click.option("--platform", required=True, metavar="NAME|FILE", help="The caches.")
+@click.option(
+    "--platform", required=True, metavar="NAME|FILE", help="The caches.",
+    shell_complete=complete.platforms,
+)  # fmt: skip
 @click.option(
     "--file",
     "path",

@@ -20,6 +20,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "line": ("line", "Say which reads of one cache line may be stale."),
     "automaton": ("automaton", "Show the line automaton of a platform."),
     "calibrate": ("calibrate", "Measure what cache maintenance costs on this Arm64 machine."),
+    "completion": ("completion", "Print the script that completes pocwatch in a shell."),
 }
 
 
@@ -39,9 +40,11 @@ class _LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        word = args[0] if args else "-"
+        # while a shell completes a line the command may be half typed
+        if word not in _COMMANDS and not word.startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(
-                f"there is no command {args[0]!r}; commands: {', '.join(_COMMANDS)}"
+                f"there is no command {word!r}; commands: {', '.join(_COMMANDS)}"
             )
         return super().resolve_command(ctx, args)
 

@@ -1,4 +1,4 @@
-"""The live line on standard error while a machine runs."""
+"""What the status line says while a machine runs."""
 
 from __future__ import annotations
 
@@ -7,41 +7,27 @@ import time
 
 from pocwatch.sanitizer.runfile import Progress
 
-_ERASE = "\r\x1b[2K"
 
+class Counters:
+    """Instructions, speed and findings, told from one moment to the next."""
 
-class LiveLine:
-    """Shows instructions, speed and findings; does nothing unless it is `enabled`."""
-
-    def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
+    def __init__(self) -> None:
         self._last: tuple[float, int] | None = None
-        self._shown = False
 
-    def update(self, progress: Progress) -> None:
-        """Show the counters of now."""
+    def text(self, progress: Progress) -> str:
+        """Return the counters of now; the speed is that since the last call."""
         now = time.monotonic()
-        if self._enabled:
-            speed = ""
-            if self._last is not None and now > self._last[0]:
-                executed = progress.instructions - self._last[1]
-                speed = f", {executed / (now - self._last[0]) / 1e6:.1f} MIPS"
-            sys.stderr.write(
-                f"{_ERASE}pocwatch: {progress.instructions / 1e6:,.0f} M instructions{speed}, "
-                f"findings: {progress.findings}"
-            )
-            sys.stderr.flush()
-            self._shown = True
+        speed = ""
+        if self._last is not None and now > self._last[0]:
+            executed = progress.instructions - self._last[1]
+            speed = f", {executed / (now - self._last[0]) / 1e6:.1f} MIPS"
         self._last = (now, progress.instructions)
-
-    def clear(self) -> None:
-        """Erase the line."""
-        if self._shown:
-            sys.stderr.write(_ERASE)
-            sys.stderr.flush()
-            self._shown = False
+        return (
+            f"pocwatch: {progress.instructions / 1e6:,.0f} M instructions{speed}, "
+            f"findings: {progress.findings}"
+        )
 
 
 def wanted(quiet: bool, console_on_stdio: bool) -> bool:
-    """Say whether to show the line: on a terminal that the machine's console does not write to."""
-    return not quiet and sys.stderr.isatty() and not (console_on_stdio and sys.stdout.isatty())
+    """Say whether to show them: not where the machine's console writes, too."""
+    return not quiet and not (console_on_stdio and sys.stdout.isatty())

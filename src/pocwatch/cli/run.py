@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pocwatch.cli import complete
 from pocwatch.cli.report_options import ReportOptions, report_options
 
 _PATH = click.Path(path_type=Path)
@@ -19,6 +20,7 @@ _PATH = click.Path(path_type=Path)
     default="auto",
     show_default=True,
     metavar="NAME|FILE",
+    shell_complete=complete.platforms_of_run,
     help="The caches: a shipped platform, a TOML file, or `auto`: what the emulated CPU says of "
     "itself, plus an external L3.",
 )
@@ -63,7 +65,7 @@ _PATH = click.Path(path_type=Path)
     metavar="FILE",
     help="Record what happens between a hypervisor and its guests: faults, traps, maintenance, pages.",
 )
-@click.argument("qemu", nargs=-1, type=click.UNPROCESSED)
+@click.argument("qemu", nargs=-1, type=click.UNPROCESSED, shell_complete=complete.files)
 def command(
     platform: str,
     symbols: tuple[str, ...],

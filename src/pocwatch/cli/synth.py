@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from pocwatch.cli import complete
 from pocwatch.cli.options import split
 
 if TYPE_CHECKING:
+    from pocwatch.cli.terminal import StatusLine
     from pocwatch.cost.policies import PolicyCosts
     from pocwatch.kvm.synth.judge import Judge
     from pocwatch.kvm.synth.search import Search
@@ -26,10 +27,11 @@ _REFERENCES = ("fwb-dic", "fwb", "mainline-2021")
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--platform", "name", metavar="NAME|FILE.toml", default="xgene-l3", show_default=True,
-    help="The caches.",
+    shell_complete=complete.platforms, help="The caches.",
 )  # fmt: skip
 @click.option(
     "--scenarios", multiple=True, callback=split, metavar="NAME[,…]",
+    shell_complete=complete.scenarios,
     help="Situations to be safe in. Default: all but those that no policy of the space is safe in.",
 )  # fmt: skip
 @click.option(
@@ -37,7 +39,7 @@ _REFERENCES = ("fwb-dic", "fwb", "mainline-2021")
 )
 @click.option(
     "--costs", "cost_set", metavar="NAME|FILE.toml", default="default", show_default=True,
-    help="What operations cost.",
+    shell_complete=complete.cost_sets, help="What operations cost.",
 )  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the result; - is standard output.")
 @click.option(
@@ -74,6 +76,7 @@ def command(
     """
     from pocwatch.cli.output import refuse_unwritable, write_json
     from pocwatch.cli.platform_option import load_platform
+    from pocwatch.cli.terminal import StatusLine
     from pocwatch.cost import model
     from pocwatch.cost.policies import PolicyCosts
     from pocwatch.kvm.guest import Stage2
@@ -91,7 +94,7 @@ def command(
     judge = Judge(
         space.of(platform, hooks=hooks), [SCENARIOS[name] for name in wanted], Stage2.FORCED
     )
-    live = _Live(enabled=not quiet and sys.stderr.isatty())
+    live = StatusLine(enabled=not quiet)
     try:
         jobs = jobs or os.cpu_count() or 1
         found = _found(judge, costs, wanted, bool(scenarios), jobs, max_seconds, live)
@@ -124,17 +127,25 @@ def _found(
     given: bool,
     jobs: int,
     max_seconds: float | None,
-    live: _Live,
+    live: StatusLine,
 ) -> Synthesis:
     from pocwatch.kvm.guest import Stage2
     from pocwatch.kvm.synth import confirm
     from pocwatch.kvm.synth.conflicts import survey
     from pocwatch.kvm.synth.explain import PATIENCE, explained
-    from pocwatch.kvm.synth.search import OutOfTime, Search
+    from pocwatch.kvm.synth.search import OutOfTime, Progress, Search
     from pocwatch.report.synthesis import Synthesis
 
     start = time.monotonic()
-    live.say("looking at policies that do everything")
+    def say(what: str) -> None:
+        live.say(f"pocwatch: {what}")
+
+    def update(so_far: Progress) -> None:
+        say(
+            f"{so_far.refutations} refutations, {so_far.runs} explorations, front: {so_far.front}"
+        )
+
+    say("looking at policies that do everything")
     seen = survey(judge, wanted)
     leave = frozenset() if given else seen.left_out()
     names = [name for name in wanted if name not in leave]
@@ -148,15 +159,15 @@ def _found(
             for n in wanted
             if n in leave
         ]
-    search = Search(judge, costs, names, max_seconds=max_seconds, progress=live.update)
+    search = Search(judge, costs, names, max_seconds=max_seconds, progress=update)
     complete = confirmed = False
     try:
         deadline = None if max_seconds is None else start + max_seconds
-        confirm.run(search, names, Stage2.FORCED, jobs, deadline, live.say)
+        confirm.run(search, names, Stage2.FORCED, jobs, deadline, say)
         complete = confirmed = True
     except OutOfTime:
         pass
-    live.say("asking what forbids leaving parts out")
+    say("asking what forbids leaving parts out")
     front = [
         explained(search, found.candidate, names, PATIENCE if complete else _IN_A_HURRY)
         for found in sorted(search.front, key=lambda found: found.costs)
@@ -194,32 +205,3 @@ def _reference(search: Search, names: Sequence[str], in_full: bool) -> Reference
             refuted, judged = refuting(search.judge, candidate, names, limit)
             return Reference(name, candidate, Axes(*search.cost(candidate)), refuted, judged)
     return None
-
-
-class _Live:
-    """One line on standard error: how far the search is."""
-
-    def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
-
-    def update(self, progress: object) -> None:
-        """Show the counters of the search."""
-        from pocwatch.kvm.synth.search import Progress
-
-        assert isinstance(progress, Progress)
-        self.say(
-            f"{progress.refutations} refutations, {progress.runs} explorations, front: "
-            f"{progress.front}"
-        )
-
-    def say(self, what: str) -> None:
-        """Show a sentence."""
-        if self._enabled:
-            sys.stderr.write(f"\r\x1b[2Kpocwatch: {what}")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Erase the line."""
-        if self._enabled:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
