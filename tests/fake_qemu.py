@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pocwatch.trace.records import Finding, RunHeader
 
+FILES = ("run", "ram", "table", "filter")
 PROBE = {"header": {"ctr": 0x8444_C004, "clidr": 0x0A20_0023}, "sleep": 60, "deaf": True}
 
 
@@ -43,7 +44,7 @@ def main(args: list[str]) -> int:
     options = plugin_options(args)
     if "record" in script:
         texts = {key: Path(options[key]).read_text() for key in ("rules",) if key in options}
-        sizes = {key: os.path.getsize(options[key]) for key in ("run", "ram", "table")}
+        sizes = {key: os.path.getsize(options[key]) for key in FILES if key in options}
         given = {"args": args, "options": options, "texts": texts, "sizes": sizes}
         Path(script["record"]).write_text(json.dumps(given))
     sys.stdout.write(script.get("stdout", ""))

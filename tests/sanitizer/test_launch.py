@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fake_machine import FakeQemu
 
 from pocwatch.arch.ops import Op
 from pocwatch.sanitizer import launch, workspace
-from pocwatch.sanitizer.errors import MachineError
+from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.launch import Options, Plan
 from pocwatch.sanitizer.locate import Locator
@@ -82,6 +83,26 @@ def test_what_is_added_and_that_it_is_said(fake_qemu: FakeQemu, tmp_path: Path) 
     (line,) = said
     assert line.startswith("added to the QEMU command: -object memory-backend-file,id=pocwatch-ram")
     assert (report.complete, report.machine_failed) == (True, False)
+
+
+def test_a_trace_comes_with_its_filter(fake_qemu: FakeQemu, tmp_path: Path) -> None:
+    program = fake_qemu(record=str(tmp_path / "record"))
+    made = replace(plan(program, trace=tmp_path / "trace"), filter=b"filter")
+    launch.run(made, lambda _: None)
+    record = json.loads((tmp_path / "record").read_text())
+    assert record["options"]["trace"] == str(tmp_path / "trace")
+    assert record["options"]["filter"] == record["options"]["run"].replace("/run", "/filter")
+    assert record["sizes"]["filter"] == len(b"filter")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("drop", ["*"]), ("weaken", ["*"]), ("unsynced", True), ("events", Path("events"))],
+)
+def test_a_trace_is_not_judged(option: str, value: Any, tmp_path: Path) -> None:
+    options = Options(["qemu-system-aarch64"], trace=tmp_path / "trace", **{option: value})
+    with pytest.raises(UsageError, match=f"^--{option} and a trace exclude each other"):
+        launch.plan(options)
 
 
 def test_the_access_stream_goes_where_it_is_asked_to(

@@ -242,4 +242,49 @@ struct __attribute__((packed)) pw_table {
     uint8_t covers[32][32];
 };
 _Static_assert(sizeof(struct pw_table) == 11400, "Table");
+#define PW_FILTER_MAGIC "PWFILTR"
+#define PW_FILTER_VERSION 1
+enum {
+    PW_MOVE_ST_WB = 0,
+    PW_MOVE_ST_WB_NEIGHBOUR = 1,
+    PW_MOVE_ST_NC = 2,
+    PW_MOVE_ST_WT = 3,
+    PW_MOVE_WR_COHERENT = 4,
+    PW_MOVE_LD_CACHED = 5,
+    PW_MOVE_CLOSE = 6,
+    PW_MOVE_BY_VA = 7,
+    PW_MOVE_BY_VA_INVALIDATE = 8,
+    PW_MOVE_BY_SET_WAY = 9,
+    PW_MOVE_BY_SET_WAY_INVALIDATE = 10,
+    PW_MOVE_READ_WB = 11,
+    PW_MOVE_READ_NC = 12,
+    PW_MOVE_READ_WT = 13,
+    PW_MOVE_HEALED = 14,
+    PW_MOVE_OUTER = 15,
+};
+enum {
+    PW_FILTER_LOAD_STAYS = 1,
+    PW_FILTER_ST_WB_STAYS = 2,
+    PW_FILTER_NEIGHBOUR_STAYS = 4,
+    PW_FILTER_ST_NC_STAYS = 8,
+    PW_FILTER_ST_WT_STAYS = 16,
+    PW_FILTER_BY_VA_STAYS = 32,
+    PW_FILTER_STALE_WB = 64,
+    PW_FILTER_STALE_NC = 128,
+    PW_FILTER_STALE_POU = 256,
+};
+struct __attribute__((packed)) pw_filter_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t row_size;
+    uint32_t states;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct pw_filter_header) == 24, "Header");
+struct __attribute__((packed)) pw_filter_row {
+    uint16_t next[16];
+    uint16_t flags;
+    uint16_t reserved;
+};
+_Static_assert(sizeof(struct pw_filter_row) == 36, "Row");
 #endif

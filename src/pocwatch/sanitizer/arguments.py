@@ -30,11 +30,13 @@ def watched(
     *switches: str,
     stream: Path | None = None,
     events: Path | None = None,
+    trace: Path | None = None,
 ) -> list[str]:
     """Return the arguments that load the plugin; its files are `run`, `table` in `directory`.
 
     `rules` among the switches is a file there, too; all others are turned on. `stream` is where every
-    access goes, `events` the event recording: files or FIFOs.
+    access goes, `events` the event recording, `trace` the raw trace: files or FIFOs. A trace's
+    `filter` is in `directory`, too.
     """
     options = {
         "run": _escaped(directory / "run"),
@@ -47,6 +49,9 @@ def watched(
         options["stream"] = _escaped(stream.absolute())
     if events is not None:
         options["events"] = _escaped(events.absolute())
+    if trace is not None:
+        options["trace"] = _escaped(trace.absolute())
+        options["filter"] = _escaped(directory / "filter")
     for switch in switches:
         options[switch] = _escaped(directory / "rules") if switch == "rules" else "on"
     words = ",".join(f"{key}={value}" for key, value in options.items())

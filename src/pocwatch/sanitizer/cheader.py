@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pocwatch import cdecl
 from pocwatch.arch.ops import Kind, Op
+from pocwatch.line import filter as filters
 from pocwatch.line import table
 from pocwatch.trace import raw, records
 
@@ -21,7 +22,12 @@ def c_header() -> str:
         "#include <stdint.h>",
     ]
     lines += cdecl.enumeration("PW_OP", Op) + cdecl.enumeration("PW_KIND", Kind)
-    declarations = (records.c_declarations(), raw.c_declarations(), table.c_declarations())
+    declarations = (
+        records.c_declarations(),
+        raw.c_declarations(),
+        table.c_declarations(),
+        filters.c_declarations(),
+    )
     return "\n".join(lines) + "\n" + "".join(declarations) + "#endif\n"
 
 

@@ -34,7 +34,10 @@ class Options:
     """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line.
 
     `stream` gets every access as a record (`cost.cachesim.record`), `events` what happens between
-    hypervisor and guests (`cost.recording.record`): a new file, or a FIFO that has or will have a reader.
+    hypervisor and guests (`cost.recording.record`), `trace` the raw trace (`trace.raw`): a new
+    file, or a FIFO that has or will have a reader. With a trace nothing is judged while the machine runs;
+    `filter` is the file that says what the trace may leave out (`line.filter.binary`), empty: one for all
+    shipped platforms and that of the run.
     """
 
     command: Sequence[str]
@@ -48,6 +51,8 @@ class Options:
     keep: Path | None = None
     stream: Path | None = None
     events: Path | None = None
+    trace: Path | None = None
+    filter: bytes = field(repr=False, default=b"")
 
     def words(self) -> list[str]:
         """Return the command line that asks for this run again."""
@@ -80,6 +85,7 @@ class Plan:
     suppressions: Sequence[Suppression]
     describe: Describe
     table: bytes = field(repr=False, default=b"")
+    filter: bytes = field(repr=False, default=b"")
     warnings: Sequence[str] = ()
 
 
@@ -123,8 +129,27 @@ def _auto_platform(machine: machines.Machine, program: str, plugin: Path) -> tup
     return platforms.auto(machine.cpu, machine.pes, idc=cpu.idc, dic=cpu.dic), []
 
 
+def _check_recording(options: Options) -> None:
+    """Refuse what asks for judging now, or for another recording. Raises UsageError."""
+    for asked, value in (
+        ("--drop", options.drop),
+        ("--weaken", options.weaken),
+        ("--unsynced", options.unsynced),
+        ("--redundant", options.redundant),
+        ("--stream", options.stream),
+        ("--events", options.events),
+    ):
+        if value:
+            raise UsageError(
+                f"{asked} and a trace exclude each other: while recording, nothing is judged and the "
+                "machine's maintenance is kept as it is; drop and weaken when replaying"
+            )
+
+
 def plan(options: Options) -> Plan:
     """Check everything that can be checked before the machine starts."""
+    if options.trace is not None:
+        _check_recording(options)
     machine = machines.parse(options.command)
     found = qemu.find(machine.program)
     if machine.kernel is not None and not os.access(machine.kernel, os.R_OK):
@@ -143,6 +168,9 @@ def plan(options: Options) -> Plan:
         platform, warnings = _auto_platform(machine, found.path, plugin)
     from pocwatch.line import table
 
+    keep = options.filter
+    if options.trace is not None and not keep:
+        keep = _filter_of_all(platform)
     return Plan(
         options=options,
         machine=machine,
@@ -154,8 +182,20 @@ def plan(options: Options) -> Plan:
         suppressions=accepted,
         describe=from_line_model(),
         table=table.binary(platform),
+        filter=keep,
         warnings=warnings,
     )
+
+
+def _filter_of_all(platform: Any) -> bytes:
+    """Return the filter for the shipped platforms and one more. Raises UsageError."""
+    from pocwatch import platforms
+    from pocwatch.line import filter as filters
+
+    try:
+        return filters.binary([*map(platforms.load, platforms.names()), platform])
+    except filters.FilterError as error:
+        raise UsageError(str(error)) from None
 
 
 def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
@@ -173,6 +213,7 @@ def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
             *(switch for switch, on in wanted.items() if on),
             stream=options.stream,
             events=options.events,
+            trace=options.trace,
         ),
     ]
 
@@ -195,6 +236,8 @@ def run(
         try:
             runfile.create(directory / "run", machine.ram_base, machine.ram_size, machine.pes)
             (directory / "table").write_bytes(plan.table)
+            if plan.options.trace is not None:
+                (directory / "filter").write_bytes(plan.filter)
             rules.write(directory / "rules", plan.rules)
             if own_ram:
                 with ram.open("wb") as file:
