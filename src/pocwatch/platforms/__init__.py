@@ -163,11 +163,16 @@ def _levels(tables: list[Any], line_bytes: int, where: str) -> list[Level]:
 
 def parse(text: str, name: str) -> Platform:
     """Return the platform that a TOML text describes. Raises PlatformError."""
-    where = f"platform {name!r}"
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PlatformError(f"{where}: not TOML: {error}") from None
+        raise PlatformError(f"platform {name!r}: not TOML: {error}") from None
+    return of_table(table, name)
+
+
+def of_table(table: dict[str, Any], name: str) -> Platform:
+    """Return the platform that the keys of a platform file describe. Raises PlatformError."""
+    where = f"platform {name!r}"
     _checked(table, _KEYS, where)
     for key in ("pes", "levels", "first_unified"):
         if key not in table:

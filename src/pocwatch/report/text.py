@@ -64,7 +64,8 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
         f"{words.world(access.el, access.vm, access.vm_id)}, {words.mmu(access.flags)}"
     )
     place = words.code_place(access.pc, access.symbol)
-    yield from _sentence(f"pc {place}, instruction {access.insn:#010x}")
+    source = f" at {access.source}" if access.source else ""
+    yield from _sentence(f"pc {place}{source}, instruction {access.insn:#010x}")
     ipa = "" if access.ipa is None else f" -> IPA {access.ipa:#x}"
     yield f"  VA {access.va:#x}{ipa} -> PA {access.pa:#x}"
     yield from _paragraph("  ", words.attributes(access))
@@ -77,7 +78,8 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
     for entry in finding.maintenance:
         event = entry.event
         place = words.code_place(event.pc, event.symbol)
-        yield from _sentence(f"{event.op.spelling} by {event.agent} in {place}")
+        source = f" at {event.source}" if event.source else ""
+        yield from _sentence(f"{event.op.spelling} by {event.agent} in {place}{source}")
         yield from _paragraph("    ", entry.why_not_enough)
     yield f"Line at PA {finding.line.pa:#x}, before this access:"
     yield from _line(finding.line)
@@ -106,6 +108,7 @@ def _writer(event: Event | None) -> Iterator[str]:
         f"{words.operation(event.op)} by {event.agent} at "
         f"{words.world(event.el, event.vm, event.vm_id)} in "
         f"{words.code_place(event.pc, event.symbol)}"
+        f"{f' at {event.source}' if event.source else ''}"
     )
     yield f"  {words.write_attributes(event)}"
 
@@ -153,6 +156,10 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
         seen = f"{_counted(entry.count, 'finding')}, seen {_times(entry.occurrences)}"
         yield f"  suppressed by {entry.rule!r}: {seen}"
         yield from _paragraph("    ", entry.reason)
+    if report.known is not None:
+        known = _counted(report.known.count, "finding")
+        seen = f", seen {_times(report.known.occurrences)}" if report.known.count else ""
+        yield f"  known from {report.known.baseline}: {known}{seen}"
     for warning in report.warnings:
         yield from _paragraph("  warning: ", warning)
 

@@ -126,6 +126,15 @@ class Suppressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Findings that were left out because an earlier report, the baseline, has them too."""
+
+    baseline: str  # the file as it was named
+    count: int
+    occurrences: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything there is to say about a run."""
 
@@ -142,6 +151,7 @@ class Report:
     dropped: dict[str, int] = field(default_factory=dict)  # rule text -> times applied
     findings: Sequence[Finding] = ()
     suppressed: Sequence[Suppressed] = ()
+    known: Known | None = None  # None: there was no baseline
     warnings: Sequence[str] = ()
     failure: str | None = None  # why the report is partial
     machine_failed: bool = False  # as opposed to: the user ended it
