@@ -11,9 +11,9 @@ from pocwatch.arch.ops import Kind, Op
 from pocwatch.sanitizer.analysis import Analyst
 from pocwatch.sanitizer.errors import UsageError
 from pocwatch.sanitizer.findings import Finding
-from pocwatch.sanitizer.launch import _sort_out
 from pocwatch.sanitizer.locate import Locator, Program
 from pocwatch.sanitizer.suppressions import load, parse, shipped
+from pocwatch.sanitizer.suppressions.apply import sort_out
 from pocwatch.sanitizer.symbols import Symbol, SymbolTable
 from pocwatch.trace.records import FindingKind, Flag
 
@@ -52,6 +52,13 @@ def finding(flags: int = 0, seq: int = 6, kind: str = "STALE_FETCH") -> Finding:
         ('kind = "stale-*"', True),
         ('kind = "stale-read"', False),
         ('writer_symbol = "memcpy"', False),
+        ('writer_symbol = ""', True),
+        ('pc_symbol = ""', False),
+        ('pc_symbol = "__set_fixmap+0x0"', False),
+        ('pc = "0x80200000"', True),
+        ('pc = "0x80200004"', False),
+        ('world = "guest"', True),
+        ('world = "host"', False),
     ],
 )
 def test_patterns(line: str, matches: bool) -> None:
@@ -60,7 +67,7 @@ def test_patterns(line: str, matches: bool) -> None:
 
 
 def test_suppressed_findings_are_counted() -> None:
-    kept, suppressed = _sort_out([finding(), finding()], parse(GOOD, "f"))
+    kept, suppressed = sort_out([finding(), finding()], parse(GOOD, "f"))
     assert kept == []
     (counted,) = suppressed
     assert (counted.rule, counted.count, counted.occurrences) == ("fixmap", 2, 6)
@@ -68,19 +75,19 @@ def test_suppressed_findings_are_counted() -> None:
 
 @pytest.mark.parametrize("flag", [Flag.DROPPED, Flag.WEAKENED])
 def test_what_a_rule_provoked_is_never_suppressed(flag: Flag) -> None:
-    kept, suppressed = _sort_out([finding(flag)], parse(GOOD, "f"))
+    kept, suppressed = sort_out([finding(flag)], parse(GOOD, "f"))
     assert (len(kept), suppressed) == (1, [])
 
 
 def test_a_rule_that_took_away_older_maintenance_provoked_nothing() -> None:
-    kept, suppressed = _sort_out([finding(Flag.WEAKENED, seq=4)], parse(GOOD, "f"))
+    kept, suppressed = sort_out([finding(Flag.WEAKENED, seq=4)], parse(GOOD, "f"))
     assert (kept, [each.count for each in suppressed]) == ([], [1])
 
 
 def test_a_lost_write_is_provoked_by_what_was_missing_before_it() -> None:
     accepted = parse(GOOD.replace("stale-fetch", "lost-write"), "f")
-    assert _sort_out([finding(seq=4, kind="LOST_WRITE")], accepted)[0] == []
-    kept, suppressed = _sort_out([finding(Flag.DROPPED, seq=4, kind="LOST_WRITE")], accepted)
+    assert sort_out([finding(seq=4, kind="LOST_WRITE")], accepted)[0] == []
+    kept, suppressed = sort_out([finding(Flag.DROPPED, seq=4, kind="LOST_WRITE")], accepted)
     assert (len(kept), suppressed) == (1, [])
 
 

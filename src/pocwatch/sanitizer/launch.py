@@ -18,13 +18,14 @@ from pocwatch.sanitizer.analysis import Analyst, where
 from pocwatch.sanitizer.cpufacts import CpuFacts
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.explain import Describe, from_line_model
-from pocwatch.sanitizer.findings import Finding, Report, Suppressed
+from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.locate import Locator, programs
 from pocwatch.sanitizer.suppressions import Suppression, shipped
 from pocwatch.sanitizer.suppressions import load as load_suppressions
+from pocwatch.sanitizer.suppressions.apply import sort_out
 from pocwatch.sanitizer.workspace import Workspace
 from pocwatch.trace.records import Finding as RawFinding
-from pocwatch.trace.records import Flag, RunHeader
+from pocwatch.trace.records import RunHeader
 
 _PAGE = 4096
 
@@ -222,7 +223,6 @@ def run(
     plan: Plan,
     say: Callable[[str], None],
     progress: Callable[[runfile.Progress], None] | None = None,
-    limit: process.Limit | None = None,
 ) -> Report:
     """Run the machine and return what was seen, also when it failed on the way.
 
@@ -260,7 +260,7 @@ def run(
                 if progress is not None:
                     progress(record.progress())
 
-            ended = process.run([plan.qemu.path, *given, *added], tick, limit)
+            ended = process.run([plan.qemu.path, *given, *added], tick)
             report = _read(plan, record, ended, ram)
         if plan.options.keep is not None:
             _keep(directory, plan.options.keep)
@@ -319,7 +319,7 @@ def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) 
     ]
     locator.settle(places)
     analyst = Analyst(locator, [rule.text for rule in plan.rules], plan.platform, plan.describe)
-    findings, suppressed = _sort_out([analyst.finding(f) for f in raw], plan.suppressions)
+    findings, suppressed = sort_out([analyst.finding(f) for f in raw], plan.suppressions)
     return Report(
         complete=failure is None and not ended.interrupted,
         platform=plan.platform.name,
@@ -380,37 +380,3 @@ def _warnings(plan: Plan, header: RunHeader) -> list[str]:
             "the table follows; those operations were taken as not complete"
         )
     return lines
-
-
-def _provoked(finding: Finding) -> bool:
-    """Say whether a rule took away what could have prevented the finding.
-
-    Maintenance from before the latest write could not, but for a lost write: there the line had to
-    be cleaned before.
-    """
-    writer = None if finding.kind == "lost-write" else finding.writer
-    since = writer.seq if writer else 0
-    return any(
-        event.flags & (Flag.DROPPED | Flag.WEAKENED) and event.seq > since
-        for event in finding.history
-    )
-
-
-def _sort_out(
-    found: Sequence[Finding], accepted: Sequence[Suppression]
-) -> tuple[list[Finding], list[Suppressed]]:
-    """Split findings into those to report and counts of those that a suppression took out.
-
-    A finding that a `--drop` or `--weaken` rule provoked is never suppressed.
-    """
-    kept: list[Finding] = []
-    counts: dict[Suppression, list[int]] = {}
-    for finding in found:
-        match = next((s for s in accepted if s.matches(finding)), None)
-        if match is None or _provoked(finding):
-            kept.append(finding)
-        else:
-            counts.setdefault(match, []).append(finding.count)
-    return kept, [
-        Suppressed(rule.name, len(each), sum(each), rule.reason) for rule, each in counts.items()
-    ]

@@ -1,9 +1,10 @@
 """Findings that somebody analysed and accepted: counted in every report, never silent.
 
 A suppression file is TOML: tables `[[suppress]]` with `name` and `reason` (both needed) and any of
-`kind`, `pc_symbol`, `instruction`, `writer_symbol`, shell patterns that must all match. Symbols are
-matched with and without their offset, so `__set_fixmap` and `__set_fixmap+0x4` both work; the
-instruction is the one that reads, or is fetched, spelled `0xaa1e03e9`.
+`kind`, `pc_symbol`, `pc`, `world`, `instruction`, `writer_symbol`, shell patterns that must all
+match. Symbols are matched with and without their offset, so `__set_fixmap`, `__set_fixmap+0x4` and
+`__set_fixmap+0x0` (the first instruction) all work; `""` is code without a symbol, or no writer. The
+instruction is the one that reads, or is fetched, spelled `0xaa1e03e9`; the world `host` or `guest`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from pocwatch.sanitizer.errors import UsageError
 from pocwatch.sanitizer.findings import Finding
 
-_PATTERNS = ("kind", "pc_symbol", "instruction", "writer_symbol")
+_PATTERNS = ("kind", "pc_symbol", "pc", "world", "instruction", "writer_symbol")
 _KEYS = ("name", "reason", *_PATTERNS)
 
 
@@ -30,6 +31,8 @@ class Suppression:
     reason: str
     kind: str = "*"
     pc_symbol: str = "*"
+    pc: str = "*"
+    world: str = "*"
     instruction: str = "*"
     writer_symbol: str = "*"
 
@@ -39,18 +42,19 @@ class Suppression:
         return (
             fnmatch.fnmatchcase(finding.kind, self.kind)
             and _symbol_matches(finding.access.symbol, self.pc_symbol)
+            and fnmatch.fnmatchcase(f"{finding.access.pc:#x}", self.pc)
+            and fnmatch.fnmatchcase("guest" if finding.access.vm else "host", self.world)
             and fnmatch.fnmatchcase(f"{finding.access.insn:#010x}", self.instruction)
             and _symbol_matches(writer, self.writer_symbol)
         )
 
 
 def _symbol_matches(symbol: str | None, pattern: str) -> bool:
-    if pattern == "*":
-        return True
-    if symbol is None:
-        return False
+    if pattern == "*" or not symbol:
+        return pattern in ("*", "")
     plain = symbol.split("+")[0]
-    return fnmatch.fnmatchcase(symbol, pattern) or fnmatch.fnmatchcase(plain, pattern)
+    spellings = (symbol, plain) if "+" in symbol else (symbol, f"{symbol}+0x0")
+    return any(fnmatch.fnmatchcase(spelling, pattern) for spelling in spellings)
 
 
 def parse(text: str, source: str) -> list[Suppression]:
