@@ -27,6 +27,7 @@ from pocwatch.kvm.scenarios import SCENARIOS
 from pocwatch.line import emit
 from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
+from pocwatch.report import schemas
 
 DOCS = Path(__file__).parent
 if str(DOCS) not in sys.path:
@@ -210,6 +211,16 @@ def choices() -> str:
     return _table(["choice", "meaning"], ([f"`{name}`", text] for name, text in CHOICES.items()))
 
 
+def report_keys(part: str) -> str:
+    """Return the keys of the JSON report (`report`) or of one of the objects in it."""
+    schema = schemas.load("report")
+    found = schema if part == "report" else schema["$defs"][part]
+    return _table(
+        ["key", "meaning"],
+        ([f"`{key}`", _escaped(v["description"])] for key, v in found["properties"].items()),
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "states": states,
     "platforms": shipped_platforms,
@@ -233,6 +244,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "thread decided": the_thread.decided,
     "thread undecided": the_thread.undecided,
     "thread assumptions": the_thread.assumptions,
+    **{
+        f"keys of {part}": lambda part=part: report_keys(part)  # type: ignore[misc]
+        for part in ("report", *schemas.load("report")["$defs"])
+        if part != "platform"  # its keys are those of a platform file
+    },
     **{
         f"options of {name}": lambda name=name: options(name)  # type: ignore[misc]
         for name in cli.list_commands(click.Context(cli))

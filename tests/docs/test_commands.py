@@ -38,6 +38,12 @@ EXCEPTIONS = {
     "pocwatch run --suppressions accepted.toml -- qemu-system-aarch64 ...": (
         "the user's own machine; the file is loaded by a test here"
     ),
+    "pocwatch run --gen-suppressions found.toml -- qemu-system-aarch64 ...": (
+        "the user's own machine; tests/cli/test_report_command.py does it with a saved report"
+    ),
+    "pocwatch run --json today.json --baseline yesterday.json -- qemu-system-aarch64 ...": (
+        "as above"
+    ),
     "pocwatch calibrate --out mine.toml": "needs an Arm64 machine; with --runner it is run",
     "taskset -c 4-7 pocwatch calibrate --out big.toml": "as above",
     "jq -r '.findings[] | [.kind, .count, .access.symbol, .writer.symbol] | @tsv' report.json": (

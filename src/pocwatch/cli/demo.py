@@ -105,7 +105,7 @@ def command(
         report = execute.run(options, reporting, quiet=False)
         reports.append(report)
         if report.machine_failed:
-            return execute.exit_code(report)
+            return reporting.exit_code(report)
     _show(reports)
     missing = [
         line

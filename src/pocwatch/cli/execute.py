@@ -9,7 +9,6 @@ from pocwatch.cli.report_options import ReportOptions
 from pocwatch.cli.terminal import StatusLine
 from pocwatch.report import text
 from pocwatch.sanitizer import launch
-from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_MACHINE
 from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.runfile import Progress
 
@@ -36,18 +35,13 @@ def run(options: launch.Options, reporting: ReportOptions, *, quiet: bool) -> Re
     return deliver(report, reporting)
 
 
-def deliver(report: Report, reporting: ReportOptions) -> Report:
-    """Print the report on standard error and write its files; return what was reported."""
+def deliver(report: Report, reporting: ReportOptions, *, to_stderr: bool = True) -> Report:
+    """Print the report, write its files; return what was reported: findings not of the baseline."""
+    report = reporting.new(report)
     if report.watched:
-        click.echo(text.render(report, reporting.max_findings), err=True, nl=False)
+        shown = text.render(report, reporting.max_findings)
+        click.echo(shown, err=to_stderr, nl=False)
     reporting.write(report)
     if report.machine_failed:
         click.echo(f"pocwatch: error: {report.failure}", err=True)
     return report
-
-
-def exit_code(report: Report) -> int:
-    """Return the exit code that a run's report stands for."""
-    if report.machine_failed:
-        return EXIT_MACHINE
-    return EXIT_FINDINGS if report.findings else EXIT_CLEAN

@@ -13,6 +13,7 @@ import click
 # imported when their command is run, so that `pocwatch --help` stays quick.
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run", "Run a QEMU command and report where it may read stale memory."),
+    "report": ("report", "Show a saved report of `run` again, or write it in another form."),
     "demo": ("demo", "Boot Linux as a KVM host and guest, with and without KVM's cache clean."),
     "check": ("check", "Prove or refute cache-cleaning policies of a hypervisor."),
     "synth": ("synth", "Search for the cheapest cache-cleaning policies that are safe."),
@@ -20,7 +21,6 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "line": ("line", "Say which reads of one cache line may be stale."),
     "automaton": ("automaton", "Show the line automaton of a platform."),
     "calibrate": ("calibrate", "Measure what cache maintenance costs on this Arm64 machine."),
-    "doctor": ("doctor", "Say what pocwatch needs of this computer, and what is missing."),
     "completion": ("completion", "Print the script that completes pocwatch in a shell."),
 }
 

@@ -92,8 +92,9 @@ def command(
       pocwatch run --json report.json --symbols guest=guest/Image -- qemu-system-aarch64 ...
       pocwatch run --drop 'dc civac@dcache_clean_inval_poc' -- qemu-system-aarch64 ...
       pocwatch run --weaken 'dc civac=dc cvau@dcache_clean_inval_poc' -- qemu-system-aarch64 ...
+      pocwatch run --baseline yesterday.json --sarif new.sarif -- qemu-system-aarch64 ...
 
-    Exit codes: 0 clean, 1 findings, 2 bad input, 3 the machine failed.
+    Exit codes: 0 clean, 1 findings (or --error-exitcode), 2 bad input, 3 the machine failed.
     """
     from pocwatch.cli import execute
     from pocwatch.sanitizer.launch import Options
@@ -115,4 +116,4 @@ def command(
         reporting,
         quiet=quiet,
     )
-    return execute.exit_code(report)
+    return reporting.exit_code(report)
