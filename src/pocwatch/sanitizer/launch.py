@@ -11,18 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pocwatch.arch.ops import Op
-from pocwatch.sanitizer import arguments, probe, process, qemu, rules, runfile
+from pocwatch.sanitizer import arguments, assemble, probe, process, qemu, rules, runfile
 from pocwatch.sanitizer import machine as machines
-from pocwatch.sanitizer.analysis import Analyst, where
-from pocwatch.sanitizer.cpufacts import CpuFacts
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.explain import Describe, from_line_model
 from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.locate import Locator, programs
 from pocwatch.sanitizer.suppressions import Suppression, shipped
 from pocwatch.sanitizer.suppressions import load as load_suppressions
-from pocwatch.sanitizer.suppressions.apply import sort_out
 from pocwatch.sanitizer.workspace import Workspace
 from pocwatch.trace.records import Finding as RawFinding
 from pocwatch.trace.records import RunHeader
@@ -223,10 +219,11 @@ def run(
     plan: Plan,
     say: Callable[[str], None],
     progress: Callable[[runfile.Progress], None] | None = None,
+    prepared: Callable[[Path], None] = lambda _: None,
 ) -> Report:
     """Run the machine and return what was seen, also when it failed on the way.
 
-    `say` gets lines for the user before the machine starts.
+    `say` gets lines for the user before the machine starts, `prepared` the file that holds guest RAM.
     """
     machine = plan.machine
     own_ram = machine.backend is None
@@ -254,6 +251,7 @@ def run(
             )
         added = added_arguments(plan, directory, ram)
         say(f"added to the QEMU command: {shlex.join(added)}")
+        prepared(ram)
         with runfile.RunFile(directory / "run") as record:
 
             def tick() -> None:
@@ -312,71 +310,21 @@ def _code_pages(raw: Sequence[RawFinding], header: RunHeader, ram: Path) -> dict
 
 def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) -> Report:
     header, raw = record.header(), record.findings()
-    failure = _failure(header, ended)
-    locator = Locator(plan.locator.programs, _code_pages(raw, header, ram))
-    places = [
-        where(r) for f in raw for r in (f.access, f.writer, *f.history[: f.n_history]) if _real(r)
-    ]
-    locator.settle(places)
-    analyst = Analyst(locator, [rule.text for rule in plan.rules], plan.platform, plan.describe)
-    findings, suppressed = sort_out([analyst.finding(f) for f in raw], plan.suppressions)
-    return Report(
-        complete=failure is None and not ended.interrupted,
-        platform=plan.platform.name,
-        qemu=plan.qemu.version,
-        command=tuple(plan.options.words()),
-        instructions=sum(header.instructions),
-        accesses=sum(header.accesses),
-        fetches=sum(header.fetches),
-        walks=sum(header.walks),
-        maintenance=_per_op(header.maintenance),
-        redundant=_per_op(header.redundant) if plan.options.redundant else {},
-        dropped={rule.text: header.matched[index] for index, rule in enumerate(plan.rules)},
-        findings=findings,
-        suppressed=suppressed,
-        warnings=_warnings(plan, header),
-        failure=failure or ("ended by the user" if ended.interrupted else None),
-        machine_failed=failure is not None,
-        definition=plan.platform,
-        watched=bool(header.started),
+    return assemble.report(
+        assemble.Watched(
+            platform=plan.platform,
+            qemu=plan.qemu.version,
+            command=tuple(plan.options.words()),
+            pes=plan.machine.pes,
+            rules=plan.rules,
+            suppressions=plan.suppressions,
+            describe=plan.describe,
+            redundant=plan.options.redundant,
+            warnings=plan.warnings,
+        ),
+        header,
+        raw,
+        Locator(plan.locator.programs, _code_pages(raw, header, ram)),
+        failure=_failure(header, ended),
+        interrupted=ended.interrupted,
     )
-
-
-def _real(record: Any) -> bool:
-    """Say whether a record of a finding is filled; an access always is."""
-    return bool(getattr(record, "seq", 1))
-
-
-def _per_op(counters: Sequence[int]) -> dict[str, int]:
-    return {op.spelling: counters[op] for op in Op if counters[op]}
-
-
-def _warnings(plan: Plan, header: RunHeader) -> list[str]:
-    lines = list(plan.warnings)
-    if header.ctr:
-        platform = plan.platform
-        cpu = CpuFacts.of(header.ctr, header.clidr)
-        lines += cpu.contradictions(
-            platform.name, platform.idc, platform.dic, platform.dminline_bytes
-        )
-    if plan.machine.pes > plan.platform.pes:
-        lines.append(
-            f"platform {plan.platform.name} has {plan.platform.pes} PEs, the machine "
-            f"{plan.machine.pes}: set/way operations are judged as for {plan.platform.pes}"
-        )
-    for index, rule in enumerate(plan.rules):
-        if header.started and not header.matched[index]:
-            lines.append(
-                f"{rule.option} {rule.text!r} matched 0 times: nothing that ran did this there"
-            )
-    if header.lost_findings:
-        lines.append(
-            f"{header.lost_findings} more places were found after all {header.max_findings} slots "
-            "were full"
-        )
-    if header.pending_overflows:
-        lines.append(
-            f"{header.pending_overflows} times more PEs had maintenance pending on one line than "
-            "the table follows; those operations were taken as not complete"
-        )
-    return lines

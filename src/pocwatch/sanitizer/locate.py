@@ -198,11 +198,11 @@ class Locator:
 
     def symbol(self, where: Where) -> str | None:
         """Return `name+0xoffset`, None when no table knows the address."""
-        return next((symbol for symbol, _, _ in self._known(where)), None)
+        return next((symbol for symbol, _, _ in self.known(where)), None)
 
     def source(self, where: Where) -> SourceLine | None:
         """Return the line of source, None when the program that has it was given without DWARF."""
-        for _, program, address in self._known(where):
+        for _, program, address in self.known(where):
             file = program.table.source
             if file not in self._lines:
                 self._lines[file] = lines.load(file)
@@ -212,7 +212,7 @@ class Locator:
                 return found
         return None
 
-    def _known(self, where: Where) -> Iterator[tuple[str, Program, int]]:
+    def known(self, where: Where) -> Iterator[tuple[str, Program, int]]:
         """Yield what is at a place: symbol, program and link address there, the likeliest first."""
         mine = [p for p in self._programs if p.guest == where.vm]
         others = [p for p in self._programs if not p.guest and p.name != "host" and where.vm]
