@@ -3,7 +3,8 @@
 arch <- line <- sanitizer <- report <- cli, tui. In full: arch, trace, check and platforms (data
 with a small loader) import nothing of pocwatch; line imports arch and platforms; kvm imports arch,
 line, check and platforms; cost imports kvm and below; sanitizer imports arch, line, platforms and
-trace; demo imports arch at most; report imports sanitizer, kvm and cost and what
+trace; demo imports arch at most; doctor imports
+what it asks about: sanitizer, demo, cost and below; report imports sanitizer, kvm and cost and what
 those may; cli and tui import
 anything.
 """
@@ -31,6 +32,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "cost": _KVM | {"kvm"},
     "sanitizer": _SANITIZER,
     "demo": frozenset({"arch"}),
+    "doctor": _SANITIZER | {"sanitizer", "demo", "cost"} | _KVM | {"kvm"},
     "report": _SANITIZER | {"sanitizer"} | _KVM | {"kvm", "cost"},
     "plugin": frozenset(),
 }

@@ -34,10 +34,11 @@ COMMANDS = {
     "line": ["--platform", "xgene-l3", WORD],
     "automaton": ["--platform", "cortex-a57"],
     "completion": ["bash"],
+    "doctor": ["--qemu", "QEMU"],
 }
 # They need other machines; what they show on a terminal is tested below.
 ELSEWHERE = {"demo", "calibrate"}
-COLOURS = {"check", "check explain"}  # commands that use them
+COLOURS = {"check", "check explain", "doctor"}  # commands that use them
 
 
 def on_a_terminal(words: list[str], **env: str) -> str:
@@ -104,11 +105,13 @@ def test_an_empty_no_color_counts_as_none(fake_qemu: FakeQemu) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(COLOURS))
-def test_a_pipe_gets_colours_only_when_asked(name: str) -> None:
+def test_a_pipe_gets_colours_only_when_asked(name: str, fake_qemu: FakeQemu) -> None:
+    words = words_of(name, fake_qemu)
+
     def piped(*more: str) -> str:
         code = "from pocwatch.cli.main import main; main()"
         done = subprocess.run(
-            [sys.executable, "-c", code, *name.split(), *COMMANDS[name], *more],
+            [sys.executable, "-c", code, *words, *more],
             env={**os.environ, "PYTHONPATH": SOURCE},
             capture_output=True,
             text=True,

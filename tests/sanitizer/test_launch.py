@@ -35,7 +35,7 @@ def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Whatever happens, the private directory goes."""
     place = tmp_path / "shm"
     place.mkdir()
-    monkeypatch.setattr(workspace, "_SHARED_MEMORY", place)
+    monkeypatch.setattr(workspace, "SHARED_MEMORY", place)
     yield
     assert list(place.iterdir()) == []
 
@@ -225,7 +225,7 @@ def test_raw_files_are_kept(fake_qemu: FakeQemu, tmp_path: Path) -> None:
 
 
 def test_no_room_for_guest_memory(fake_qemu: FakeQemu, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspace, "_free", lambda _: 1 << 20)
+    monkeypatch.setattr(workspace, "free", lambda _: 1 << 20)
     with pytest.raises(MachineError, match=r"need \d+ MiB.*-m\), or set TMPDIR"):
         run(fake_qemu())
 

@@ -32,7 +32,7 @@ def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """No files, and the stopped machine is gone, though it did not end when asked to."""
     place = tmp_path / "shm"
     place.mkdir()
-    monkeypatch.setattr(workspace, "_SHARED_MEMORY", place)
+    monkeypatch.setattr(workspace, "SHARED_MEMORY", place)
     yield
     assert list(place.iterdir()) == []
     pid = tmp_path / "pid"

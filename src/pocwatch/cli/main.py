@@ -21,6 +21,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "line": ("line", "Say which reads of one cache line may be stale."),
     "automaton": ("automaton", "Show the line automaton of a platform."),
     "calibrate": ("calibrate", "Measure what cache maintenance costs on this Arm64 machine."),
+    "doctor": ("doctor", "Say what pocwatch needs of this computer, and what is missing."),
     "completion": ("completion", "Print the script that completes pocwatch in a shell."),
 }
 

@@ -220,6 +220,7 @@ def run(
     say: Callable[[str], None],
     progress: Callable[[runfile.Progress], None] | None = None,
     prepared: Callable[[Path], None] = lambda _: None,
+    limit: process.Limit | None = None,
 ) -> Report:
     """Run the machine and return what was seen, also when it failed on the way.
 
@@ -258,7 +259,7 @@ def run(
                 if progress is not None:
                     progress(record.progress())
 
-            ended = process.run([plan.qemu.path, *given, *added], tick)
+            ended = process.run([plan.qemu.path, *given, *added], tick, limit)
             report = _read(plan, record, ended, ram)
         if plan.options.keep is not None:
             _keep(directory, plan.options.keep)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pocwatch.sanitizer.errors import MachineError
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.5
 _BRIEF_POLL_SECONDS = 0.002
+_GRACE_SECONDS = 5.0
 _PATIENCE = 3  # this many signals, and QEMU is killed
 
 
@@ -28,10 +30,13 @@ class Ended:
 
     code: int
     interrupted: bool
+    overdue_seconds: float | None = None  # it was ended because it had not after these
 
     @property
     def failure(self) -> str | None:
         """What went wrong, None for a regular end."""
+        if self.overdue_seconds is not None:
+            return f"QEMU did not end in {self.overdue_seconds:g} s"
         if self.code == 0:
             return None
         if self.code > 0:
@@ -41,6 +46,14 @@ class Ended:
         except ValueError:
             name = f"signal {-self.code}"
         return f"QEMU was killed by {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How long QEMU may run. `ends_it`: that is the regular end, for software that has none."""
+
+    seconds: float
+    ends_it: bool = False
 
 
 @contextlib.contextmanager
@@ -62,6 +75,9 @@ def _terminal_restored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_to(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # which alone may ask for them
+        yield
+        return
     saved = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
@@ -70,8 +86,12 @@ def _signals_to(handler: Callable[[int, FrameType | None], Any]) -> Iterator[Non
             signal.signal(number, old)
 
 
-def run(command: Sequence[str], tick: Callable[[], None]) -> Ended:
+def run(
+    command: Sequence[str], tick: Callable[[], None], limit: Limit | None = None
+) -> Ended:
     """Run QEMU to its end, calling `tick` twice a second. Raise MachineError if it cannot start."""
+    end = None if limit is None else time.monotonic() + limit.seconds
+    overdue = False
     process: subprocess.Popen[bytes] | None = None
     received: list[int] = []
 
@@ -89,12 +109,19 @@ def run(command: Sequence[str], tick: Callable[[], None]) -> Ended:
             process.send_signal(received[-1])
         while True:
             try:
-                code = process.wait(timeout=_POLL_SECONDS)
+                left = _POLL_SECONDS if end is None else end - time.monotonic()
+                code = process.wait(timeout=max(0.0, min(_POLL_SECONDS, left)))
                 break
             except subprocess.TimeoutExpired:
                 tick()
+            if end is not None and time.monotonic() >= end:
+                # at the next limit it does not listen
+                process.send_signal(signal.SIGKILL if overdue else signal.SIGTERM)
+                overdue, end = True, time.monotonic() + _GRACE_SECONDS
         # a machine that dies of the signal it was sent ended as the user wanted
         asked = bool(received) and -code in received
+        if overdue and limit is not None and code in (0, -signal.SIGTERM, -signal.SIGKILL):
+            return Ended(0, bool(received), None if limit.ends_it else limit.seconds)
         return Ended(0 if asked else code, bool(received))
 
 

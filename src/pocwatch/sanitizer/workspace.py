@@ -14,12 +14,13 @@ from types import TracebackType
 
 from pocwatch.sanitizer.errors import MachineError
 
-_SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")
 _PREFIX = "pocwatch-"
 _LOCK = "lock"
 
 
-def _free(directory: Path) -> int:
+def free(directory: Path) -> int:
+    """Return how many bytes may be written there."""
     try:
         status = os.statvfs(directory)
     except OSError:
@@ -27,14 +28,15 @@ def _free(directory: Path) -> int:
     return status.f_bavail * status.f_frsize if os.access(directory, os.W_OK) else 0
 
 
-def _choose(size_bytes: int) -> Path:
+def place_for(size_bytes: int) -> Path:
+    """Return where that many bytes fit. Raise MachineError when they fit nowhere."""
     fallback = Path(tempfile.gettempdir())
-    for directory in (_SHARED_MEMORY, fallback):
-        if _free(directory) >= size_bytes:
+    for directory in (SHARED_MEMORY, fallback):
+        if free(directory) >= size_bytes:
             return directory
     raise MachineError(
-        f"guest RAM and the run file need {size_bytes >> 20} MiB; {_SHARED_MEMORY} has "
-        f"{_free(_SHARED_MEMORY) >> 20} MiB free and {fallback} {_free(fallback) >> 20} MiB: "
+        f"guest RAM and the run file need {size_bytes >> 20} MiB; {SHARED_MEMORY} has "
+        f"{free(SHARED_MEMORY) >> 20} MiB free and {fallback} {free(fallback) >> 20} MiB: "
         "give the machine less memory (-m), or set TMPDIR to a larger file system"
     )
 
@@ -57,7 +59,7 @@ class Workspace:
 
     def __init__(self, size_bytes: int) -> None:
         """Make it where `size_bytes` fit. Raise MachineError when they fit nowhere."""
-        parent = _choose(size_bytes)
+        parent = place_for(size_bytes)
         _remove_abandoned(parent)
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         self._lock = (self.path / _LOCK).open("wb")
