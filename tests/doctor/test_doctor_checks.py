@@ -77,13 +77,19 @@ def test_a_qemu_that_does_not_do(
     assert found["machine"].found == "not tried without QEMU"
 
 
-def test_on_debian_12_qemu_comes_from_the_backports(debian: Path) -> None:
+def test_on_debian_12_qemu_comes_from_the_backports(
+    debian: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     debian.write_text(DEBIAN_12)
+    monkeypatch.setattr(cures.apt_sources, "read_sources", list)
     found = by_name(machine.checks("qemu-system-aarch64-not-there"))
     add, update, install = (found["QEMU"].cure or "").split(" && ")
     assert "apt_sources.py -backports | sudo tee /etc/apt/sources.list.d/" in add
     assert update == "sudo apt-get update"
     assert install == "sudo apt-get install -t bookworm-backports qemu-system-arm"
+    there = cures.apt_sources.Source((), ("bookworm-backports",), ("main",))
+    monkeypatch.setattr(cures.apt_sources, "read_sources", lambda: [there])
+    assert cures.qemu() == install, "an entry that is there is not written over"
 
 
 def test_a_wrong_plugin_path(fake_qemu: FakeQemu, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,13 @@ def qemu() -> str:
     suite = _BACKPORTS.get(debian_version() or "")
     if suite is None:
         return apt("qemu-system-arm")
+    install = apt("qemu-system-arm", suite=suite)
+    if any(suite in source.suites for source in apt_sources.read_sources()):
+        return install
     # The suite of the machine's own mirror: derived from its apt sources.
     derive = shlex.join([sys.executable, apt_sources.__file__, "-backports"])
     add = f"{derive} | {_root(f'tee {_BACKPORTS_FILE}')}"
-    return f"{add} && {_root('apt-get update')} && {apt('qemu-system-arm', suite=suite)}"
+    return f"{add} && {_root('apt-get update')} && {install}"
 
 
 def pip(*requirements: str) -> str:

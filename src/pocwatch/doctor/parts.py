@@ -46,6 +46,8 @@ PACKAGES = (
     Package("pyelftools>=0.31", "elftools", "`pocwatch run`: names from ELF files", needed=True),
     Package("rich>=13.7", "rich", "`pocwatch demo`: the runs side by side"),
     Package("fdt>=0.3.3", "fdt", "`pocwatch demo`: the guest's device tree"),
+    Package("pyarrow>=17", "pyarrow", "recorded traces of `run`: Parquet files"),
+    Package("numpy>=1.26", "numpy", "recorded traces of `run`: Parquet files"),
     Package("matplotlib>=3.8", "matplotlib", "`pocwatch bench --plot`"),
     Package("dask>=2024.8", "dask", "`pocwatch bench --scheduler`"),
     Package("distributed>=2024.8", "distributed", "`pocwatch bench --scheduler ADDRESS`"),
