@@ -18,15 +18,17 @@ from fake_machine import FakeQemu
 
 from pocwatch.cli import demo, terminal
 from pocwatch.cli.main import cli
+from pocwatch.report import json
 from pocwatch.sanitizer.findings import Report
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 ERASE = "\r\x1b[2K"
 ESCAPE = "\x1b"
 WORD = "P0 st wb; P0 dc cvau; P0 dsb; P1 ld dev"
-# Command -> arguments with which it says something; `QEMU` stands for a fake one.
+# Command -> arguments with which it says something; `QEMU` stands for a fake one, `REPORT` for a file.
 COMMANDS = {
     "run": ["--", "QEMU", "-M", "virt", "-cpu", "cortex-a57", "-m", "64"],
+    "report": ["REPORT"],
     "check": ["--scenario", "boot-image", "--platform", "xgene-l3", "--policy", "none,poc-on-fault"],
     "check explain": ["boot-image", "pou-on-fault"],
     "synth": ["--scenarios", "boot-image", "--platform", "cortex-a57", "--max-seconds", "1"],
@@ -36,6 +38,7 @@ COMMANDS = {
     "completion": ["bash"],
     "doctor": ["--qemu", "QEMU"],
 }
+EMPTY = Report(complete=True, platform="auto", qemu="10", command=("pocwatch",))
 # They need other machines; what they show on a terminal is tested below.
 ELSEWHERE = {"demo", "calibrate"}
 COLOURS = {"check", "check explain", "doctor"}  # commands that use them
@@ -68,7 +71,14 @@ def on_a_terminal(words: list[str], **env: str) -> str:
 
 
 def words_of(name: str, fake_qemu: FakeQemu) -> list[str]:
-    given = [str(fake_qemu(sleep=0.6)) if word == "QEMU" else word for word in COMMANDS[name]]
+    given = COMMANDS[name]
+    if "QEMU" in given:
+        program = str(fake_qemu(sleep=0.6))
+        given = [program if word == "QEMU" else word for word in given]
+    if "REPORT" in given:
+        file = fake_qemu().with_name("report.json")
+        json.write(EMPTY, file)
+        given = [str(file) if word == "REPORT" else word for word in given]
     return [*name.split(), *given]
 
 
@@ -184,8 +194,7 @@ def test_the_demonstration_shows_its_panels_without_colours(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich's own switch: takes the output for a terminal
-    report = Report(complete=True, platform="auto", qemu="10", command=("pocwatch",))
-    demo._show([report] * len(demo.CASES))
+    demo._show([EMPTY] * len(demo.CASES))
     shown = capsys.readouterr().out
     assert "KVM as it is" in shown
     assert ESCAPE not in shown
