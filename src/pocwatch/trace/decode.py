@@ -80,6 +80,7 @@ class Decoder:
         code: Any = np.zeros(n, [("pc", "u8"), ("pc_pa", "u8"), ("insn", "u4"), ("el", "u1")])
         code["pc"], code["pc_pa"] = (np.where(get[c][1], _NONE, get[c][0]) for c in ("pc", "pc_pa"))
         code["insn"], code["el"] = np.where(get["insn"][1], 0, get["insn"][0]), rows["el"]
+        rows["flags"] |= get["link"][0].astype(np.uint8)
         frame, content, writer = (
             rows["op"] == m for m in (Mark.STACK, Mark.CONTENT, Mark.WRITER)
         )

@@ -29,7 +29,10 @@ FLAGS = {
 }
 _DEVICE_OPS = ("rd", "wr")
 _PLACE: Any = np.dtype(
-    [("pc", "u8"), ("pa", "u8"), ("insn", "u4"), ("el", "u1"), ("symbol", "i4"), ("named", "?")]
+    [
+        *[("pc", "u8"), ("pa", "u8"), ("ipa", "u8")],  # `ipa` of a SITE: the encoding
+        *[("symbol", "i4"), ("el", "u1"), ("vm", "?"), ("known", "?"), ("named", "?")],
+    ]
 )
 # In `writer`: plugin/history.h, pw_who_of.
 WHO_SITE, WHO_KIND, WHO_VM, WHO_MMU, WHO_PE = 0xFF_FFFF, 24, 26, 27, 28
@@ -53,41 +56,42 @@ class Names(Protocol):
 
 
 class _Places:
-    """Instructions or frames by number, from 1, with symbols once they were used."""
+    """Instructions or frames by number, with symbols once they were used. 0 stands for none."""
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self.items = np.zeros(1024, _PLACE)
-        self.items["symbol"] = -1
-        self.items[0]["pc"] = self.items[0]["pa"] = NO_ADDRESS
-        self.items[0]["named"] = True
-        self.n = 1
+        self.items = _no_places(1024)
+        self.items["known"][0] = self.items["named"][0] = True
 
     def learn(self, numbers: Any, records: Any) -> None:
-        """Take in marks. Their numbers must go on where the last ended."""
-        end = self.n + len(records)
-        if not np.array_equal(numbers, np.arange(self.n, end)):
-            raise RecordingError(
-                f"the raw trace numbers its {self._what} with gaps after {self.n - 1}: the plugin and "
-                "this package are of different versions; install pocwatch again"
-            )
-        while end > len(self.items):
-            more = np.zeros(len(self.items), _PLACE)
-            more["symbol"] = -1
+        """Take in marks."""
+        size = int(numbers.max(initial=0)) + 1
+        if size > len(self.items):
+            more = _no_places(max(size, 2 * len(self.items)) - len(self.items))
             self.items = np.concatenate([self.items, more])
-        new = self.items[self.n : end]
-        new["pc"], new["pa"], new["el"] = records["va"], records["pa"], records["el"]
-        new["insn"] = records["ipa"] & 0xFFFF_FFFF
-        self.n = end
+        new = self.items[numbers]
+        new["pc"], new["pa"], new["ipa"] = records["va"], records["pa"], records["ipa"]
+        new["el"], new["vm"], new["known"] = records["el"], records["vm_id"] != 0, True
+        self.items[numbers] = new
 
     def check(self, numbers: Any) -> None:
         """Refuse numbers that no mark gave."""
-        if len(numbers) and int(numbers.max()) >= self.n:
-            raise RecordingError(
-                f"the raw trace uses number {int(numbers.max())} of its {self._what} before it says "
-                "what it is: the plugin and this package are of different versions; install pocwatch "
-                "again"
-            )
+        most = int(numbers.max(initial=0))
+        known = most < len(self.items) and self.items["known"][numbers]
+        if np.all(known):
+            return
+        first = most if most >= len(self.items) else int(numbers[~known][0])
+        raise RecordingError(
+            f"the raw trace uses number {first} of its {self._what} before it says what it is: the "
+            "plugin and this package are of different versions; install pocwatch again"
+        )
+
+
+def _no_places(count: int) -> Any:
+    items = np.zeros(count, _PLACE)
+    items["pc"] = items["pa"] = NO_ADDRESS
+    items["symbol"] = -1
+    return items
 
 
 class Encoder:
@@ -101,10 +105,10 @@ class Encoder:
         self._is_device = np.array([n in devices for n in range(256)])
         self._sites = _Places("instructions")
         self._frames = _Places("stack frames")
-        self._callers: list[int] = [0]
+        self._callers: dict[int, int] = {}
         self._symbols: list[str] = []
         self._symbol_numbers: dict[str, int] = {}
-        self._stacks: list[str | None] = [None]  # by innermost frame, filled when used
+        self._stacks: dict[int, str] = {}  # by innermost frame
         self._last_seq = 0
 
     def tables(self, records: Any) -> Iterator[tuple[int | None, Any, Any]]:
@@ -114,8 +118,7 @@ class Encoder:
         self._sites.learn(marks["site"], marks)
         marks = records[op == Mark.STACK]
         self._frames.learn(marks["stack"], marks)
-        self._callers += marks["writer"].tolist()
-        self._stacks += [None] * len(marks)
+        self._callers.update(zip(marks["stack"].tolist(), marks["writer"].tolist(), strict=True))
         rows = records[op != Mark.SITE]
         if not len(rows):
             return
@@ -161,9 +164,8 @@ class Encoder:
         self._name(rows, number)
         site, caller = self._sites.items[number], self._frames.items[rows["stack"]]
         stack = np.where(frame, 0, rows["stack"])
-        flags = np.where(
-            writer, (who >> WHO_VM & 1) * Flag.VM + (who >> WHO_MMU & 1) * Flag.MMU_ON, rows["flags"]
-        )
+        of_writer = (who >> WHO_VM & 1) * Flag.VM + (who >> WHO_MMU & 1) * Flag.MMU_ON
+        flags = np.where(writer, of_writer, np.where(frame, 0, rows["flags"]))
         pc, pc_pa = (np.where(frame, caller[f], site[f]) for f in ("pc", "pa"))
         has_code = (number > 0) | frame
         of_line = (line > 0) | (~frame & (rows["pa"] != NO_ADDRESS))
@@ -181,15 +183,16 @@ class Encoder:
             "el": np.where(writer, site["el"], rows["el"]),
             "vm_id": rows["vm_id"],
             **{name: flags & int(flag) != 0 for name, flag in FLAGS.items()},
+            "link": frame & (rows["flags"] & 1 != 0),
             "why": _named_bits(rows["why"]),
             "s1_mair": rows["s1_mair"],
             "s2_attr": (rows["s2_attr"], rows["s2_attr"] == 0xFF),
             "pc": (pc, ~has_code),
             "pc_pa": (pc_pa, ~has_code | (pc_pa == NO_ADDRESS)),
             "fetch_ipa": (rows["fetch_ipa"], rows["fetch_ipa"] == NO_ADDRESS),
-            "insn": (site["insn"], number == 0),
+            "insn": ((site["ipa"] & 0xFFFF_FFFF).astype(np.uint32), number == 0),
             "symbol": (np.where(frame, caller["symbol"], site["symbol"]), self._symbols),
-            "stack": self._folded(stack, flags & Flag.VM != 0, rows["fetch_ipa"]),
+            "stack": self._folded(stack),
             "stack_id": (rows["stack"], rows["stack"] == 0),
             "site": (rows["site"], rows["site"] == 0),
             "writer": (who, ~(writer | frame)),
@@ -199,29 +202,22 @@ class Encoder:
 
     def _name(self, rows: Any, number: Any) -> None:
         """Find the symbols of instructions that were not seen before."""
-        new = np.flatnonzero(~self._sites.items["named"][number])
+        items = self._sites.items
+        new = np.flatnonzero(~items["named"][number])
         if not len(new):
             return
         found, first = np.unique(number[new], return_index=True)
         at = new[first]
-        vm = rows["flags"][at] & Flag.VM != 0
-        self._give_names(self._sites.items, found, vm, rows["fetch_ipa"][at])
+        page = rows["fetch_ipa"][at]
+        inside = items["pc"][found] & np.uint64(0xFFF)
+        ipa = np.where(page == NO_ADDRESS, page, page & ~np.uint64(0xFFF) | inside)
+        self._give_names(items, found, ipa, rows["flags"][at] & Flag.VM != 0)
 
-    def _give_names(self, items: Any, found: Any, vm: Any, fetch_ipa: Any) -> None:
-        page = ~np.uint64(0xFFF)
-        ipa = np.where(
-            fetch_ipa == NO_ADDRESS, fetch_ipa, (fetch_ipa & page) | (items["pc"][found] & 0xFFF)
-        )
-        places = [
-            Place(*each)
-            for each in zip(
-                *(items["pc"][found].tolist(), items["pa"][found].tolist(), ipa.tolist()),
-                *(vm.tolist(), items["el"][found].tolist()),
-                strict=True,
-            )
-        ]
-        for at, name in zip(found.tolist(), self._names.symbols(places), strict=True):
-            items["symbol"][at] = -1 if name is None else self._symbol(name)
+    def _give_names(self, items: Any, found: Any, ipa: Any, vm: Any) -> None:
+        columns = (items["pc"][found], items["pa"][found], ipa, vm, items["el"][found])
+        places = [Place(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]
+        symbols = self._names.symbols(places)
+        items["symbol"][found] = [-1 if s is None else self._symbol(s) for s in symbols]
         items["named"][found] = True
 
     def _symbol(self, name: str) -> int:
@@ -230,33 +226,24 @@ class Encoder:
             self._symbols.append(name)
         return number
 
-    def _folded(self, stack: Any, vm: Any, fetch_ipa: Any) -> tuple[Any, list[str]]:
+    def _folded(self, stack: Any) -> tuple[Any, list[str]]:
         """Return, for each row, which of the folded stacks it has, and these."""
-        used, first, inverse = np.unique(stack, return_index=True, return_inverse=True)
-        chains = {number: self._chain(number) for number in used.tolist() if number}
-        frames = self._frames.items
-        new = [
-            (frame, bool(vm[at]))
-            for number, at in zip(used.tolist(), first.tolist(), strict=True)
-            for frame in chains.get(number, ())
-            if not frames["named"][frame]
-        ]
-        if new:
-            in_vm = dict(reversed(new))
-            found = np.array(sorted(in_vm))
-            unknown: Any = np.full(len(found), NO_ADDRESS, np.uint64)
-            self._give_names(frames, found, np.array([in_vm[f] for f in found.tolist()]), unknown)
+        used, inverse = np.unique(stack, return_inverse=True)
+        chains = {n: self._chain(n) for n in used.tolist() if n and n not in self._stacks}
+        items = self._frames.items
+        frames = np.unique(np.array([f for chain in chains.values() for f in chain], np.int64))
+        frames = frames[~items["named"][frames]]
+        if len(frames):
+            self._give_names(items, frames, items["ipa"][frames], items["vm"][frames])
         for number, chain in chains.items():
-            if self._stacks[number] is None:
-                self._stacks[number] = ";".join(map(self._function, reversed(chain)))
-        values = [self._stacks[number] or "" for number in used.tolist()]
-        indices = inverse.astype(np.int32)
-        return np.where(stack == 0, np.int32(-1), indices), values
+            self._stacks[number] = ";".join(map(self._function, reversed(chain)))
+        values = [self._stacks.get(number, "") for number in used.tolist()]
+        return np.where(stack == 0, np.int32(-1), inverse.astype(np.int32)), values
 
     def _chain(self, number: int) -> list[int]:
         """Return the frames of a stack, innermost first; callers are older than what they call."""
         chain: list[int] = []
-        while number and len(chain) < 256:
+        while number in self._callers and len(chain) < 256:
             chain.append(number)
             caller = self._callers[number]
             number = caller if caller < number else 0

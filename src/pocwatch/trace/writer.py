@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from pocwatch.trace import footer, schema
@@ -13,7 +13,7 @@ from pocwatch.trace.info import Group, Info
 
 # A footer lists all row groups so far. So that footers do not outgrow the rows, there is none before
 # this many times the last footer's bytes came behind it.
-_ROWS_PER_FOOTER = 4
+_ROWS_PER_FOOTER = 8
 
 
 class Writer:
@@ -32,7 +32,7 @@ class Writer:
         self._thrift: list[bytes] = []
         self._generation = 0
         self._at = self._valid = 0
-        self._footer_bytes = 0
+        self._footer_bytes = self._valid_rows = 0
         self._template: Any = None
         self._put(footer.MAGIC)
         self._template = footer.split(_parquet([]))[1]
@@ -43,8 +43,8 @@ class Writer:
         """Bytes written."""
         return self._at
 
-    def add(self, records: Any) -> None:
-        """Write a generation of raw records (`encode.TRACED`)."""
+    def add(self, records: Any, update: Callable[[Info], Info] = lambda info: info) -> None:
+        """Write a generation of raw records (`encode.TRACED`); `update` the info if there is a footer."""
         import numpy as np
 
         parts, seqs, lines = [], [], []
@@ -76,6 +76,7 @@ class Writer:
         self._put(body)
         self._generation += 1
         if self._at - self._valid >= _ROWS_PER_FOOTER * self._footer_bytes:
+            self.info = update(self.info)
             self.checkpoint()
 
     def checkpoint(self) -> None:
@@ -84,15 +85,16 @@ class Writer:
         sealed = footer.sealed(self._template, self._thrift, self.rows, keys)
         self._put(sealed)
         self._file.flush()
-        self._valid, self._footer_bytes = self._at, len(sealed)
+        self._valid, self._footer_bytes, self._valid_rows = self._at, len(sealed), self.rows
 
     def close(self, info: Info) -> None:
         """Write the last footer. The file is the caller's to close."""
-        self.info = replace(info)
+        self.info = info
         self.checkpoint()
 
     def fall_back(self) -> None:
         """After an OSError: cut the file to the last checkpoint."""
+        self.rows = self._valid_rows
         self._file.truncate(self._valid)
 
     def _put(self, data: bytes | memoryview) -> None:

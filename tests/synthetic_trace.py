@@ -64,14 +64,17 @@ def records(n: int, *, seed: int = 1, sites: int = 500, lines: int = 2000, first
     marks["pa"] = marks["va"] - CODE + RAM_BASE
     marks["ipa"][:sites] = random.integers(0, 1 << 32, sites)
     marks["el"] = np.where(marks["va"] < CODE, 0, 1)
-    marks["site"][:sites] = np.arange(1, sites + 1)
+    marks["vm_id"][sites:] = random.integers(0, 2, frames)
+    marks["ipa"][sites:] = np.where(marks["vm_id"][sites:], 0x8000_0000, NO_ADDRESS)
+    marks["flags"][sites:] = random.integers(0, 2, frames)
+    marks["site"][:sites] = np.arange(2, 2 * sites + 2, 2)  # in between: not needed
     marks["stack"][sites:] = np.arange(1, frames + 1)
     marks["writer"][sites:] = [random.integers(0, i + 1) for i in range(frames)]
     rows = np.zeros(n, TRACED)
     rows["seq"] = np.arange(first, first + n)
     rows["instructions"] = np.cumsum(random.integers(1, 400, n))
-    rows["site"] = random.integers(1, sites + 1, n)
-    site = marks[rows["site"] - 1]
+    rows["site"] = 2 * random.integers(1, sites + 1, n)
+    site = marks[rows["site"] // 2 - 1]
     rows["op"] = random.choice([int(op) for op in _OPS], n)
     rows["pa"] = RAM_BASE + 64 * random.integers(0, lines, n) + 8 * random.integers(0, 8, n)
     rows["va"] = rows["pa"] + CODE
@@ -93,7 +96,7 @@ def records(n: int, *, seed: int = 1, sites: int = 500, lines: int = 2000, first
         keep = {"seq": rows["seq"][at].copy(), "op": rows["op"][at].copy()}
         count = len(keep["seq"])
         values = {f: random.integers(0, lines * 8, count) * 8 for f in fields}
-        who = random.integers(1, sites + 1, count) | random.integers(0, 256, count) << 24
+        who = 2 * random.integers(1, sites + 1, count) | random.integers(0, 256, count) << 24
         rows[at] = np.zeros(1, TRACED)
         rows["ipa"][at] = rows["fetch_ipa"][at] = NO_ADDRESS
         rows["seq"][at], rows["op"][at] = keep["seq"], keep["op"]
@@ -125,6 +128,11 @@ def write(file: BinaryIO, all_records: Any, generation: int, **values: Any) -> W
 
 
 def trace_bytes(all_records: Any, generation: int) -> bytes:
+    """Return a trace with a checkpoint after every generation."""
     memory = io.BytesIO()
-    write(memory, all_records, generation)
+    writer = Writer(memory, info(), Functions())
+    for part in parts(all_records, generation):
+        writer.add(part)
+        writer.checkpoint()
+    writer.close(info(complete=True))
     return memory.getvalue()
