@@ -27,7 +27,7 @@ from pocwatch.kvm.scenarios import SCENARIOS
 from pocwatch.line import emit
 from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
-from pocwatch.report import schemas
+from pocwatch.report import kinds, schemas
 
 DOCS = Path(__file__).parent
 if str(DOCS) not in sys.path:
@@ -211,6 +211,18 @@ def choices() -> str:
     return _table(["choice", "meaning"], ([f"`{name}`", text] for name, text in CHOICES.items()))
 
 
+def finding_kinds() -> str:
+    """Return the kinds of findings that a run reports."""
+    return _table(
+        ["kind", "what may happen", "level in SARIF"],
+        (
+            [f"`{kind.name}`", _escaped(kind.meaning), kind.level]
+            for kind in kinds.KINDS
+            if kind.reported
+        ),
+    )
+
+
 def report_keys(part: str) -> str:
     """Return the keys of the JSON report (`report`) or of one of the objects in it."""
     schema = schemas.load("report")
@@ -227,6 +239,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "automaton": automaton,
     "commands": commands,
     "operations": operations,
+    "kinds": finding_kinds,
     "options of check explain": options_of_explain,
     "scenarios": scenarios,
     "policies": policies,

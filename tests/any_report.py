@@ -111,7 +111,9 @@ REPORT = st.builds(
     redundant=COUNTS,
     dropped=COUNTS,
     findings=several(FINDING),
-    suppressed=several(st.builds(f.Suppressed, TEXT, COUNT, COUNT, TEXT)),
+    suppressed=several(
+        st.builds(f.Suppressed, TEXT, COUNT, COUNT, TEXT, several(FINDING, 1))
+    ),
     known=st.none() | st.builds(f.Known, TEXT, COUNT, COUNT),
     warnings=several(TEXT),
     failure=st.none() | TEXT,

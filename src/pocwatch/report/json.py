@@ -149,6 +149,7 @@ def _suppressed(each: Suppressed) -> dict[str, Any]:
         "count": each.count,
         "occurrences": each.occurrences,
         "reason": each.reason,
+        "findings": [finding(one) for one in each.findings],
     }
 
 

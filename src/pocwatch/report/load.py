@@ -212,6 +212,7 @@ def _suppressed(table: _Table) -> Suppressed:
         count=table.get("count", int),
         occurrences=table.get("occurrences", int),
         reason=table.get("reason", str),
+        findings=table.each("findings", finding) if "findings" in table.values else (),
     )
 
 

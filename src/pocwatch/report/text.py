@@ -30,6 +30,18 @@ def render(report: Report, max_findings: int | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def details(finding: Finding) -> str:
+    """Return one finding: its verdict and everything below it."""
+    _, *rest = _finding(finding, 1)
+    return "\n".join([verdict(finding), *rest]) + "\n"
+
+
+def summary(report: Report) -> str:
+    """Return what ends the report: counts, suppressed findings, warnings."""
+    causes = len(group(report.findings))
+    return "\n".join(_summary(report, causes, causes)) + "\n"
+
+
 def verdict(finding: Finding) -> str:
     """Return a finding in one line."""
     access = finding.access

@@ -117,12 +117,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """How many findings (sites) a suppression took out, and how often they occurred."""
+    """Findings (sites) that a suppression took out: how many, how often they occurred, which."""
 
     rule: str
     count: int
     occurrences: int
     reason: str
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

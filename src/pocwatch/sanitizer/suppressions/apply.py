@@ -27,20 +27,21 @@ def provoked(finding: Finding) -> bool:
 def sort_out(
     found: Sequence[Finding], accepted: Sequence[Suppression]
 ) -> tuple[list[Finding], list[Suppressed]]:
-    """Split findings into those to report and counts of those that a suppression took out.
+    """Split findings into those to report and those that suppressions took out.
 
     A finding that a `--drop` or `--weaken` rule provoked is never suppressed.
     """
     kept: list[Finding] = []
-    counts: dict[Suppression, list[int]] = {}
+    taken: dict[Suppression, list[Finding]] = {}
     for finding in found:
         match = next((s for s in accepted if s.matches(finding)), None)
         if match is None or provoked(finding):
             kept.append(finding)
         else:
-            counts.setdefault(match, []).append(finding.count)
+            taken.setdefault(match, []).append(finding)
     return kept, [
-        Suppressed(rule.name, len(each), sum(each), rule.reason) for rule, each in counts.items()
+        Suppressed(rule.name, len(each), sum(f.count for f in each), rule.reason, tuple(each))
+        for rule, each in taken.items()
     ]
 
 
