@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("pytester",)
+
 
 @pytest.fixture(scope="session")
 def plugin_path() -> Path:

@@ -35,6 +35,8 @@ EXCEPTIONS = {
     "pocwatch run --weaken 'dc civac=dc cvau@dcache_clean_inval_poc' -- qemu-system-aarch64 ...": (
         "the user's own machine; `pocwatch demo` runs the same rule"
     ),
+    "pocwatch run --symbols bl31=bl31.elf --symbols uboot=u-boot -- "
+    "qemu-system-aarch64 -M virt,secure=on,virtualization=on ...": "the user's own firmware",
     "pocwatch run --suppressions accepted.toml -- qemu-system-aarch64 ...": (
         "the user's own machine; the file is loaded by a test here"
     ),
@@ -50,7 +52,7 @@ EXCEPTIONS = {
         "jq is no requirement; test_reference.py knows the keys"
     ),
 }
-_MACHINE = re.compile(r"pocwatch (run|demo)\b")
+_MACHINE = re.compile(r"(.* && )?pocwatch (run|demo)\b|pytest ")
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,9 @@ def test_the_command_does_what_the_page_says(shown: Shown, folder: Path) -> None
             **os.environ,
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": package,
+            # pytest's plugin of the package under test, installed or not
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_ADDOPTS": "-p pocwatch.pytest_plugin -p no:cacheprovider",
         },
         check=False,
     )
