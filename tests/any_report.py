@@ -17,6 +17,9 @@ COUNTS = st.dictionaries(TEXT, COUNT, max_size=3)
 SYMBOL = st.none() | st.sampled_from(["memcpy", "memcpy+0x1c", "f.isra.0+0x4", "ü+0x8"]) | TEXT
 SOURCE = st.none() | st.builds(SourceLine, TEXT, st.integers(1, 1 << 20))
 SMALL = st.integers(0, 255)
+STACK = st.lists(
+    st.builds(f.Frame, pc=st.integers(0, 2**64 - 1), symbol=SYMBOL, source=SOURCE), max_size=3
+).map(tuple)
 
 
 def flags(kind: type[Flag] | type[Why]) -> st.SearchStrategy[object]:
@@ -44,6 +47,7 @@ ACCESS = st.builds(
     s1_mair=SMALL,
     s2_attr=st.none() | SMALL,
     source=SOURCE,
+    stack=STACK,
 )
 EVENT = st.builds(
     f.Event,
@@ -61,6 +65,7 @@ EVENT = st.builds(
     symbol=SYMBOL,
     rule=st.none() | TEXT,
     source=SOURCE,
+    stack=STACK,
 )
 
 

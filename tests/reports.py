@@ -8,8 +8,9 @@ from pocwatch.arch.ops import Kind, Op
 from pocwatch.sanitizer.analysis import Analyst
 from pocwatch.sanitizer.findings import Finding, Report, Suppressed
 from pocwatch.sanitizer.locate import Locator, Program
+from pocwatch.sanitizer.stacks import Stacks
 from pocwatch.sanitizer.symbols import Symbol, SymbolTable
-from pocwatch.trace.records import FindingKind, Flag, Why
+from pocwatch.trace.records import NO_ADDRESS, FindingKind, Flag, Frame, Why
 
 DROP = "dc civac@dcache_clean_inval_poc"
 WEAKEN = "dc civac=dc cvau@dcache_clean_inval_poc"
@@ -18,6 +19,8 @@ _HOST = SymbolTable.of(
     [
         Symbol(raw.HOST_PC, "dcache_clean_inval_poc"),
         Symbol(raw.HOST_PC + 0x40, "__arch_copy_to_user"),
+        Symbol(raw.HOST_PC + 0x200, "stage2_map"),
+        Symbol(raw.HOST_PC + 0x300, "kvm_handle_guest_abort"),
         Symbol(raw.HOST_PC + 0x400, "end"),
     ],
 )
@@ -25,21 +28,33 @@ _GUEST = SymbolTable.of(
     "guest", [Symbol(raw.GUEST_PC, "primary_entry"), Symbol(raw.GUEST_PC + 0x40, "next")]
 )
 
+# The host's stack of a clean is frame 3 and its callers, the guest's of a read frame 5 and its caller.
+_FRAMES = [
+    Frame(pc=raw.HOST_PC + 0x340, pc_pa=NO_ADDRESS, pc_ipa=NO_ADDRESS),
+    Frame(pc=raw.HOST_PC + 0x240, pc_pa=NO_ADDRESS, pc_ipa=NO_ADDRESS, caller=1),
+    Frame(pc=raw.HOST_PC + 0x10, pc_pa=NO_ADDRESS, pc_ipa=NO_ADDRESS, caller=2),
+    Frame(pc=raw.GUEST_PC + 0x24, pc_pa=NO_ADDRESS, pc_ipa=raw.GUEST_PC + 0x24),
+    Frame(pc=raw.GUEST_PC, pc_pa=NO_ADDRESS, pc_ipa=raw.GUEST_PC, caller=4),
+]
+
 
 def findings() -> list[Finding]:
     writer = raw.event(5, Op.ST, pc=raw.HOST_PC + 0x1C0)
     history = (
         raw.event(2, Op.DC_CVAU),
-        raw.event(7, Op.DC_CIVAC, pc=raw.HOST_PC + 0x10, flags=Flag.DROPPED, rule=0),
+        raw.event(7, Op.DC_CIVAC, pc=raw.HOST_PC + 0x10, flags=Flag.DROPPED, rule=0, stack=3),
     )
     locator = Locator([Program("host", _HOST), Program("guest", _GUEST)])
-    analyst = Analyst(locator, [DROP], raw.PLATFORM, raw.describe)
+    stacks = Stacks(locator, _FRAMES)
+    analyst = Analyst(locator, [DROP], raw.PLATFORM, raw.describe, stacks)
     return [
         analyst.finding(raw.finding(FindingKind.STALE_FETCH, None, writer, history)),
         analyst.finding(
             raw.finding(
                 FindingKind.STALE_READ,
-                raw.guest_access(Op.LD, Kind.DEV, size=8, va=raw.GUEST_PC + 0x18, pa=0x4A000018),
+                raw.guest_access(
+                    Op.LD, Kind.DEV, size=8, va=raw.GUEST_PC + 0x18, pa=0x4A000018, stack=5
+                ),
                 writer,
                 history,
                 cell=3,
@@ -52,7 +67,7 @@ def lost_write() -> Finding:
     """A guest's write with its MMU off to a page that the host zeroed and left dirty."""
     writer = raw.event(5, Op.ST, Kind.DEV, pc=raw.GUEST_PC, pc_ipa=raw.GUEST_PC, flags=Flag.VM)
     history = (
-        raw.event(2, Op.DC_ZVA, pc=raw.HOST_PC + 0x300),
+        raw.event(2, Op.DC_ZVA, pc=raw.HOST_PC + 0x100),
         raw.event(3, Op.DC_CVAU, flags=Flag.WEAKENED, rule=0),
         writer,
         raw.event(6, Op.DC_CIVAC, pc=raw.GUEST_PC + 8, flags=Flag.UPGRADED | Flag.VM),

@@ -1,4 +1,4 @@
-"""A PE's memory for the unwinder: words of RAM, stage-1 tables of 4 KiB pages, functions, frame records."""
+"""A PE's memory for the unwinder: words of RAM, stage-1 tables of 4 KiB pages, code, frame records."""
 
 from __future__ import annotations
 

@@ -59,6 +59,10 @@ def test_values() -> None:
     dropped = read["maintenance"][1]
     assert (dropped["op"], dropped["symbol"]) == ("dc civac", "dcache_clean_inval_poc+0x10")
     assert reports.DROP in dropped["why_not_enough"]
+    assert fetch["access"]["stack"] == []
+    assert [f["symbol"] for f in access["stack"]] == ["primary_entry", "primary_entry+0x24"]
+    caller = {"pc": "0xffff800008039058", "symbol": "stage2_map+0x40", "source": None}
+    assert dropped["stack"][1] == caller
     assert found["dropped"] == {reports.DROP: 200}
     assert found["suppressed"][0]["rule"] == "fixmap"
     assert found["suppressed"][0]["count"] == 1

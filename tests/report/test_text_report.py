@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import reports
 
-from pocwatch.report import text
-from pocwatch.sanitizer.findings import Report, Suppressed
+from pocwatch.report import text, words
+from pocwatch.sanitizer.findings import Frame, Report, Suppressed
 
 CASES = {
     "findings": reports.report(),
@@ -53,6 +53,12 @@ def test_long_names_are_not_broken() -> None:
     rendered = text.render(reports.report(findings=[found]))
     assert rendered.count(name) == 3
     assert f"\n    {name}\n    (0x80200000), instruction 0xd503201f\n" in rendered
+
+
+def test_recursion_is_told_once() -> None:
+    names = ["clean", "walk+0x4", "walk+0x8", "walk+0x8", "map+0x10", None, "walk"]
+    stack = [Frame(0x10 * i, name) for i, name in enumerate(names)]
+    assert words.callers(stack) == "walk (3×) < map < 0x50 < walk"
 
 
 def test_the_order_is_that_of_kernel_sanitizers() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocwatch.cli.report_options import ReportOptions, max_findings_option
+from pocwatch.cli.stacks_option import stacks_option
 
 if TYPE_CHECKING:
     from pocwatch.report.groups import Group
@@ -59,6 +60,7 @@ CASES = (
     type=click.Path(path_type=Path, dir_okay=False),
     help="Record the first run as `pocwatch run --events` does.",
 )
+@stacks_option
 @max_findings_option(3)
 def command(
     out: Path,
@@ -67,6 +69,7 @@ def command(
     scenario: str,
     cache: Path | None,
     events: Path | None,
+    stacks: int,
     max_findings: int,
 ) -> int:
     """Boot Linux as a KVM host and guest, with and without KVM's cache clean.
@@ -100,6 +103,7 @@ def command(
             drop=case.drop,
             weaken=case.weaken,
             events=events if case is CASES[0] else None,
+            stacks=stacks,
         )
         reporting = ReportOptions({"json": out / f"{case.name}.json"}, max_findings)
         report = execute.run(options, reporting, quiet=False)

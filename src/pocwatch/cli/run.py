@@ -8,6 +8,7 @@ import click
 
 from pocwatch.cli import complete
 from pocwatch.cli.report_options import ReportOptions, report_options
+from pocwatch.cli.stacks_option import stacks_option
 
 _PATH = click.Path(path_type=Path)
 
@@ -49,6 +50,7 @@ _PATH = click.Path(path_type=Path)
 @report_options
 @click.option("--unsynced", is_flag=True, help="Report fetches that lack only an ISB, too.")
 @click.option("--redundant", is_flag=True, help="Count maintenance that changed nothing.")
+@stacks_option
 @click.option("--quiet", is_flag=True, help="No progress line and no notes, only the report.")
 @click.option(
     "--keep", type=_PATH, metavar="DIR", help="Keep the run's raw files (not RAM) in DIR."
@@ -74,6 +76,7 @@ def command(
     reporting: ReportOptions,
     unsynced: bool,
     redundant: bool,
+    stacks: int,
     quiet: bool,
     keep: Path | None,
     stream: Path | None,
@@ -112,6 +115,7 @@ def command(
             keep=keep,
             stream=stream,
             events=events,
+            stacks=stacks,
         ),
         reporting,
         quiet=quiet,

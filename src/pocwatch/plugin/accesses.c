@@ -29,7 +29,8 @@ void report(struct pw_cpu *cpu, const struct pw_site *site, struct pw_access *ac
     if (stale & PW_STALE_LOST && kind != PW_FINDING_UNSYNCED_FETCH) {
         kind = PW_FINDING_LOST_WRITE;
     }
-    pw_report(access, kind, line, cell, states, pw_writers[line * PW_CELLS_PER_LINE + cell]);
+    pw_report(access, cpu, site, kind, line, cell, states,
+              pw_writers[line * PW_CELLS_PER_LINE + cell]);
 }
 
 struct pw_access access_of(const struct pw_page *page, uint64_t va, unsigned size,

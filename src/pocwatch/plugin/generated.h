@@ -37,7 +37,7 @@ enum {
     PW_KIND_DEV = 3,
 };
 #define PW_NO_ADDRESS UINT64_C(0xffffffffffffffff)
-#define PW_RUN_VERSION 1
+#define PW_RUN_VERSION 2
 #define PW_MAX_PES 64
 #define PW_MAX_RULES 64
 #define PW_MAX_OPS 32
@@ -87,7 +87,8 @@ struct __attribute__((packed)) pw_event {
     uint8_t cells;
     uint16_t vm_id;
     int16_t rule;
-    uint16_t reserved[3];
+    uint16_t reserved;
+    uint32_t stack;
 };
 _Static_assert(sizeof(struct pw_event) == 48, "Event");
 struct __attribute__((packed)) pw_access {
@@ -108,8 +109,19 @@ struct __attribute__((packed)) pw_access {
     uint8_t flags;
     uint8_t s1_mair;
     uint8_t s2_attr;
+    uint32_t stack;
 };
-_Static_assert(sizeof(struct pw_access) == 64, "Access");
+_Static_assert(sizeof(struct pw_access) == 68, "Access");
+struct __attribute__((packed)) pw_kept_frame {
+    uint64_t pc;
+    uint64_t pc_pa;
+    uint64_t pc_ipa;
+    uint32_t caller;
+    uint8_t el;
+    uint8_t link;
+    uint16_t reserved;
+};
+_Static_assert(sizeof(struct pw_kept_frame) == 32, "Frame");
 struct __attribute__((packed)) pw_finding {
     uint64_t count;
     uint64_t instructions;
@@ -125,7 +137,7 @@ struct __attribute__((packed)) pw_finding {
     uint16_t reserved[4];
     struct pw_event history[12];
 };
-_Static_assert(sizeof(struct pw_finding) == 736, "Finding");
+_Static_assert(sizeof(struct pw_finding) == 740, "Finding");
 struct __attribute__((packed)) pw_runheader {
     char magic[8];
     uint32_t version;
@@ -133,6 +145,8 @@ struct __attribute__((packed)) pw_runheader {
     uint32_t finding_size;
     uint32_t max_findings;
     uint32_t n_findings;
+    uint32_t max_frames;
+    uint32_t n_frames;
     uint32_t n_pes;
     uint32_t started;
     uint32_t finished;
@@ -152,7 +166,7 @@ struct __attribute__((packed)) pw_runheader {
     uint64_t matched[64];
     char error[256];
 };
-_Static_assert(sizeof(struct pw_runheader) == 3424, "RunHeader");
+_Static_assert(sizeof(struct pw_runheader) == 3432, "RunHeader");
 #define PW_TRACE_MAGIC "PWTRACE"
 #define PW_TRACE_VERSION 1
 #define PW_TRACE_ALL_PES 64

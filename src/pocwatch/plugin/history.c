@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "places.h"
+#include "stacks.h"
 
 struct kept {
     pw_who who;
@@ -16,11 +17,17 @@ enum { FLAGS_SHIFT = 2 }; /* the lower flags are told by `who` */
 _Static_assert((PW_FLAG_VM | PW_FLAG_MMU_ON) == (1 << FLAGS_SHIFT) - 1, "flags that `who` tells");
 _Static_assert(PW_FLAG_COMPLETED < 1 << (FLAGS_SHIFT + 4), "flags that are kept");
 
-/* Most lines have few events: a record starts small and grows, then the oldest event goes. */
+/* Most lines have few events: a record starts small and grows, then the oldest event goes. Behind the
+ * events are as many numbers of their stacks, if stacks are taken. */
 struct line_history {
     uint8_t n, next, truncated, size;
     struct kept events[];
 };
+
+static uint32_t *stacks_of(struct line_history *h)
+{
+    return (uint32_t *)&h->events[h->size];
+}
 
 static const uint8_t sizes[] = {2, 4, PW_KEPT_EVENTS};
 enum { SIZES = sizeof sizes };
@@ -33,7 +40,8 @@ static uint32_t sequence;
 
 static uint64_t words(unsigned size)
 {
-    return (sizeof(struct line_history) + size * sizeof(struct kept)) / sizeof *arena;
+    return (sizeof(struct line_history) + size * sizeof(struct kept)) / sizeof *arena +
+           (pw_stacks_on ? size : 0);
 }
 
 static struct line_history *record_of(uint64_t line)
@@ -86,6 +94,9 @@ static struct line_history *record_with_room(uint64_t line)
     if (h) {
         struct line_history *grown = (void *)&arena[at];
         memcpy(grown->events, h->events, h->n * sizeof *h->events);
+        if (pw_stacks_on) {
+            memcpy(stacks_of(grown), stacks_of(h), h->n * sizeof *stacks_of(h));
+        }
         grown->n = grown->next = h->n;
         grown->truncated = h->truncated;
         free_record(old);
@@ -166,6 +177,9 @@ void pw_history_add(uint64_t line, pw_who who, unsigned op, unsigned cells, unsi
         return;
     }
     h->events[h->next] = event;
+    if (pw_stacks_on) {
+        stacks_of(h)[h->next] = 0;
+    }
     h->next = (uint8_t)((h->next + 1) % h->size);
     if (h->n < h->size) {
         h->n++;
@@ -174,14 +188,24 @@ void pw_history_add(uint64_t line, pw_who who, unsigned op, unsigned cells, unsi
     }
 }
 
+void pw_history_stack(uint64_t line, uint32_t stack)
+{
+    struct line_history *h = record_of(line);
+    if (h && pw_stacks_on) {
+        stacks_of(h)[newest(h) - h->events] = stack;
+    }
+}
+
 unsigned pw_history_copy(uint64_t line, struct pw_event events[PW_HISTORY_EVENTS], bool *truncated)
 {
     struct line_history *h = record_of(line);
     *truncated = h && h->truncated;
     for (unsigned i = 0; h && i < h->n; i++) {
-        const struct kept *k = &h->events[(h->next + h->size - h->n + i) % h->size];
+        unsigned at = (unsigned)(h->next + h->size - h->n + i) % h->size;
+        const struct kept *k = &h->events[at];
         struct pw_event *e = &events[i];
         memset(e, 0, sizeof *e);
+        e->stack = pw_stacks_on ? stacks_of(h)[at] : 0;
         e->seq = k->seq;
         e->op = k->op;
         e->cells = k->cells;

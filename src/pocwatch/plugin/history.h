@@ -19,6 +19,8 @@ bool pw_who_expand(pw_who who, struct pw_event *event);
 bool pw_history_open(uint64_t ram_size);
 void pw_history_add(uint64_t line, pw_who who, unsigned op, unsigned cells, unsigned flags, int rule,
                     unsigned vm_id);
+/* The stack of the event that was just added to the line; kept if stacks are taken. */
+void pw_history_stack(uint64_t line, uint32_t stack);
 /* Copy the line's events, oldest first; returns how many, sets `truncated` if older ones are gone. */
 unsigned pw_history_copy(uint64_t line, struct pw_event events[PW_HISTORY_EVENTS],
                          bool *truncated);

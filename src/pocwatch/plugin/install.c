@@ -210,11 +210,11 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         fprintf(stderr, "pocwatch: plugin needs run=, ram=, rambase=, ramsize= and table=\n");
         return 1;
     }
+    pw_stacks_open((unsigned)stack_depth);
     if (!pw_judge_open(&config, error, sizeof error)) {
         fprintf(stderr, "pocwatch: %s\n", error);
         return 1;
     }
-    pw_stacks_open((unsigned)stack_depth);
     pw_run_header()->n_pes = (uint32_t)info->system.smp_vcpus;
     pw_run_header()->ram_base = config.ram_base;
     pw_run_header()->ram_size = config.ram_size;

@@ -82,7 +82,9 @@ static bool open_run(const char *path, char *error, unsigned size)
     const struct pw_runheader *h = judge.header;
     if (h && (h->version != PW_RUN_VERSION || h->header_size != sizeof *h ||
               h->finding_size != sizeof(struct pw_finding) ||
-              sizeof *h + (uint64_t)h->max_findings * sizeof(struct pw_finding) > run_bytes)) {
+              sizeof *h + (uint64_t)h->max_findings * sizeof(struct pw_finding) +
+                      (uint64_t)h->max_frames * sizeof(struct pw_kept_frame) >
+                  run_bytes)) {
         snprintf(error, size, "run file %s: not of this version", path);
         return false;
     }

@@ -10,6 +10,7 @@
 
 #include "events.h"
 #include "rules.h"
+#include "stacks.h"
 #include "stream.h"
 
 static bool changes(uint64_t line, unsigned event)
@@ -112,6 +113,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     }
     if (moves || (!idle && judge.table.discards[op])) {
         pw_history_add(line, who, dropped ? asked : op, 0xff, flags, rule, cpu->vm_id);
+        pw_history_stack(line, pw_stack_now(cpu, site));
         touch(line);
     }
     if (!idle && (moves || judge.table.discards[op])) {
@@ -202,6 +204,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
         judge.header->redundant[asked]++;
     }
     pw_history_add(line, who, op == PW_RULE_DROPPED ? asked : op, 0xff, flags, rule, cpu->vm_id);
+    pw_history_stack(line, pw_stack_now(cpu, site));
     if (op != PW_RULE_DROPPED) {
         open_windows(line);
         struct pw_window *w = open_window(line, cpu->pe);

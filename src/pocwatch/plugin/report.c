@@ -3,11 +3,16 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "stacks.h"
 
 #define MAX_PROBES 64
 
 static struct pw_runheader *header;
 static struct pw_finding *findings;
+static struct pw_kept_frame *frames;
+static uint32_t *kept; /* by number of a frame, its number in the run file; 0: not there */
 static uint64_t reports;
 
 /* Slots by hash of what makes findings the same, 0: free, else index + 1. */
@@ -18,6 +23,13 @@ void pw_report_open(struct pw_runheader *h)
 {
     header = h;
     findings = (void *)((char *)h + h->header_size);
+    frames = (void *)(findings + h->max_findings);
+    if (kept) {
+        munmap(kept, PW_MAX_FRAMES * sizeof *kept);
+    }
+    kept = mmap(NULL, PW_MAX_FRAMES * sizeof *kept, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    kept = kept == MAP_FAILED ? NULL : kept;
     memset(slots, 0, sizeof slots);
     reports = 0;
 }
@@ -77,8 +89,37 @@ static uint64_t written_at(const struct pw_finding *f)
     return 1;
 }
 
-void pw_report(const struct pw_access *access, unsigned kind, uint64_t line, unsigned cell,
-               const uint16_t states[PW_CELLS_PER_LINE], pw_who writer)
+/* Put a stack into the run file, its outermost frame first; return its number there. */
+static uint32_t keep_stack(uint32_t number)
+{
+    const struct pw_frame *f = kept ? pw_stack_frame(number) : NULL;
+    if (!f || kept[number]) {
+        return f ? kept[number] : 0;
+    }
+    uint32_t caller = keep_stack(f->caller);
+    if (header->n_frames == header->max_frames) {
+        return 0;
+    }
+    frames[header->n_frames] = (struct pw_kept_frame){
+        .pc = f->pc, .pc_pa = f->pc_pa, .pc_ipa = f->pc_ipa, .caller = caller, .el = f->el, .link = f->link,
+    };
+    atomic_thread_fence(memory_order_release);
+    kept[number] = ++header->n_frames;
+    return kept[number];
+}
+
+/* Of a finding that is new. */
+static void keep_stacks(struct pw_finding *f, struct pw_cpu *cpu, const struct pw_site *site)
+{
+    f->access.stack = keep_stack(pw_stack_now(cpu, site));
+    for (unsigned i = 0; i < f->n_history; i++) {
+        f->history[i].stack = keep_stack(f->history[i].stack);
+    }
+}
+
+void pw_report(const struct pw_access *access, struct pw_cpu *cpu, const struct pw_site *site,
+               unsigned kind, uint64_t line, unsigned cell, const uint16_t states[PW_CELLS_PER_LINE],
+               pw_who writer)
 {
     struct pw_finding new = {.access = *access, .kind = (uint8_t)kind, .cell = (uint8_t)cell,
                              .line_size = 64, .count = 1};
@@ -115,6 +156,9 @@ void pw_report(const struct pw_access *access, unsigned kind, uint64_t line, uns
         }
         for (unsigned pe = 0; pe < PW_MAX_PES; pe++) {
             new.instructions += header->instructions[pe];
+        }
+        if (pw_stacks_on) {
+            keep_stacks(&new, cpu, site);
         }
         struct pw_finding *f = &findings[header->n_findings];
         uint64_t count = new.count;

@@ -13,11 +13,11 @@
 
 bool pw_stacks_on;
 static unsigned depth;
+static bool replaying;
 static uint32_t replayed[PW_MAX_PES];
 
 /* ------------------------------------------------------------------ frames */
 
-enum { MAX_FRAMES = 1 << 24 };
 static struct pw_frame *frames; /* by number */
 static uint32_t *slots;         /* hash table of numbers, 0: free */
 static uint64_t n_slots;
@@ -73,14 +73,14 @@ uint32_t pw_stack_intern(const struct pw_frame *frame)
 {
     pthread_mutex_lock(&lock);
     if (!frames) {
-        frames = reserve(MAX_FRAMES * sizeof *frames);
+        frames = reserve(PW_MAX_FRAMES * sizeof *frames);
         atomic_store(&n_frames, 1);
     }
     if (2 * (uint64_t)n_frames >= n_slots) {
         grow();
     }
     uint32_t *slot = find(frame), number = *slot;
-    if (!number && n_frames < MAX_FRAMES) {
+    if (!number && n_frames < PW_MAX_FRAMES) {
         number = n_frames;
         frames[number] = *frame;
         *slot = number;
@@ -169,7 +169,10 @@ static uint32_t intern_all(const struct vcpu *v, const struct pw_site *site, con
 uint32_t pw_stack_now(struct pw_cpu *cpu, const struct pw_site *site)
 {
     if (!pw_stacks_on || !site) {
-        return site ? replayed[cpu->pe] : 0;
+        return 0;
+    }
+    if (replaying) {
+        return replayed[cpu->pe];
     }
     struct vcpu *v = (void *)cpu; /* its first member */
     uint64_t fp = read_general(29), lr = read_general(30);
@@ -191,6 +194,7 @@ uint32_t pw_stack_now(struct pw_cpu *cpu, const struct pw_site *site)
 
 void pw_stack_is(unsigned pe, uint32_t number)
 {
+    replaying = true;
     replayed[pe] = number;
 }
 
@@ -202,6 +206,7 @@ void pw_stacks_open(unsigned wanted)
     slots = NULL;
     n_slots = 0;
     atomic_store(&n_frames, 1);
+    replaying = false;
     memset(replayed, 0, sizeof replayed);
     for (unsigned i = 0; i < PW_MAX_PES; i++) {
         if (memos[i]) {
@@ -209,6 +214,6 @@ void pw_stacks_open(unsigned wanted)
         }
     }
     if (!frames) {
-        frames = reserve(MAX_FRAMES * sizeof *frames);
+        frames = reserve(PW_MAX_FRAMES * sizeof *frames);
     }
 }

@@ -10,7 +10,7 @@
 
 #include "judge.h"
 
-enum { PW_MAX_STACK = 64 }; /* frames */
+enum { PW_MAX_STACK = 64, PW_MAX_FRAMES = 1 << 24 }; /* frames: of a stack, of all */
 
 /* One frame of a stack: an instruction and whom it returns to. */
 struct pw_frame {
@@ -25,14 +25,15 @@ struct pw_frame {
 
 _Static_assert(sizeof(struct pw_frame) == 32, "struct pw_frame");
 
-/* Take stacks of at most `depth` frames (up to PW_MAX_STACK); 0: take none. Forgets all numbers. */
+/* Take stacks of at most `depth` frames (up to PW_MAX_STACK); 0: take none. Forgets all numbers. To be
+ * called before pw_judge_open: histories have room for stacks if they are taken. */
 PW_API void pw_stacks_open(unsigned depth);
 /* Whether stacks are taken. */
 extern bool pw_stacks_on;
 /* The stack of what `site` does now: the number of its innermost frame, which is `site` itself. 0: none
  * is taken, or nobody did it. In a callback that may read registers, of the vCPU's own thread. */
 uint32_t pw_stack_now(struct pw_cpu *cpu, const struct pw_site *site);
-/* For a machine that is replayed: from now on the PE's stack is `number`. */
+/* For a machine that is replayed, once stacks are on: the PE's stack is now `number`. */
 PW_API void pw_stack_is(unsigned pe, uint32_t number);
 /* The number of a frame. New ones get numbers from 1, without gaps. 0: no room. */
 PW_API uint32_t pw_stack_intern(const struct pw_frame *frame);

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pocwatch.platforms import definition
 from pocwatch.report import files, words
 from pocwatch.report.fingerprint import fingerprint
-from pocwatch.sanitizer.findings import Access, Event, Finding, Report, Suppressed
+from pocwatch.sanitizer.findings import Access, Event, Finding, Frame, Report, Suppressed
 from pocwatch.sanitizer.symbols.lines import SourceLine
 
 SCHEMA = "pocwatch-report/1"
@@ -113,7 +114,19 @@ def _access(access: Access) -> dict[str, Any]:
         "why": _names(access.why),
         "s1_mair": access.s1_mair,
         "s2_attr": access.s2_attr,
+        "stack": _stack(access.stack),
     }
+
+
+def _stack(frames: Sequence[Frame]) -> list[dict[str, Any]]:
+    return [
+        {
+            "pc": words.hexadecimal(frame.pc),
+            "symbol": frame.symbol,
+            "source": _source(frame.source),
+        }
+        for frame in frames
+    ]
 
 
 def _writer(event: Event | None) -> dict[str, Any]:
@@ -140,6 +153,7 @@ def _event(event: Event) -> dict[str, Any]:
         "symbol": event.symbol,
         "source": _source(event.source),
         "rule": event.rule,
+        "stack": _stack(event.stack),
     }
 
 

@@ -23,6 +23,7 @@ from pocwatch.sanitizer.findings import (
     Access,
     Event,
     Finding,
+    Frame,
     Known,
     Line,
     Maintenance,
@@ -275,6 +276,7 @@ def _access(table: _Table) -> Access:
         s1_mair=table.get("s1_mair", int),
         s2_attr=table.maybe("s2_attr", int),
         source=_source(table.maybe_table("source")),
+        stack=_stack(table),
     )
 
 
@@ -295,7 +297,17 @@ def _event(table: _Table) -> Event:
         symbol=table.maybe("symbol", str),
         rule=table.maybe("rule", str),
         source=_source(table.maybe_table("source")),
+        stack=_stack(table),
     )
+
+
+def _stack(table: _Table) -> tuple[Frame, ...]:
+    return table.each("stack", _frame) if "stack" in table.values else ()
+
+
+def _frame(table: _Table) -> Frame:
+    source = _source(table.maybe_table("source"))
+    return Frame(table.number("pc"), table.maybe("symbol", str), source)
 
 
 def _source(table: _Table | None) -> SourceLine | None:

@@ -4,12 +4,12 @@ what was done since, the line with carets, the rule, the repair."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from pocwatch.report import words
 from pocwatch.report.groups import Group, group
-from pocwatch.sanitizer.findings import Event, Finding, Line, Report
+from pocwatch.sanitizer.findings import Event, Finding, Frame, Line, Report
 
 _RULER = "=" * 78
 _WIDTH = 78
@@ -81,6 +81,7 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
     ipa = "" if access.ipa is None else f" -> IPA {access.ipa:#x}"
     yield f"  VA {access.va:#x}{ipa} -> PA {access.pa:#x}"
     yield from _paragraph("  ", words.attributes(access))
+    yield from _callers(access.stack)
     yield "Latest data written by:"
     yield from _writer(finding.writer)
     yield f"Maintenance of this line{' (older forgotten)' if finding.history_truncated else ''}:"
@@ -92,12 +93,22 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
         place = words.code_place(event.pc, event.symbol)
         source = f" at {event.source}" if event.source else ""
         yield from _sentence(f"{event.op.spelling} by {event.agent} in {place}{source}")
+        if event.stack[1:]:
+            yield from _paragraph("    ", f"called by {words.callers(event.stack)}")
         yield from _paragraph("    ", entry.why_not_enough)
     yield f"Line at PA {finding.line.pa:#x}, before this access:"
     yield from _line(finding.line)
     yield from _paragraph("Rule: ", finding.rule)
     if finding.repair:
         yield from _paragraph("Repair: ", "; ".join(finding.repair))
+
+
+def _callers(stack: Sequence[Frame]) -> Iterator[str]:
+    """Lines for all frames but the innermost, which is the access itself."""
+    if stack[1:]:
+        yield "  called by:"
+    for frame in stack[1:]:
+        yield f"    {words.code_place(frame.pc, frame.symbol)}"
 
 
 def _others(same: Group) -> Iterator[str]:

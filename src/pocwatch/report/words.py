@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from pocwatch.arch.ops import Kind, Op
-from pocwatch.sanitizer.findings import Access, Event
+from pocwatch.sanitizer.findings import Access, Event, Frame
 from pocwatch.sanitizer.reasons import kind_text
 from pocwatch.trace.records import Flag, Why
 
@@ -69,6 +72,13 @@ def world(el: int, vm: bool, vm_id: int) -> str:
 def code_place(pc: int, symbol: str | None) -> str:
     """Return an instruction's address with its symbol."""
     return f"{symbol} ({pc:#x})" if symbol else f"{pc:#x}"
+
+
+def callers(stack: Sequence[Frame]) -> str:
+    """Return the functions above a stack's innermost frame, that of the caller first."""
+    names = [frame.symbol.split("+")[0] if frame.symbol else f"{frame.pc:#x}" for frame in stack[1:]]
+    runs = [(name, len(list(run))) for name, run in groupby(names)]
+    return " < ".join(name if times == 1 else f"{name} ({times}×)" for name, times in runs)
 
 
 def mmu(flags: Flag) -> str:

@@ -15,9 +15,10 @@ from pocwatch.arch.ops import (
 )
 from pocwatch.sanitizer import lost_writes
 from pocwatch.sanitizer.explain import Describe
-from pocwatch.sanitizer.findings import Access, Event, Finding, Line, Maintenance
+from pocwatch.sanitizer.findings import Access, Event, Finding, Frame, Line, Maintenance
 from pocwatch.sanitizer.locate import Locator, Where
 from pocwatch.sanitizer.reasons import missing_dsb, rule_text, why_not_enough
+from pocwatch.sanitizer.stacks import Stacks
 from pocwatch.trace import records
 from pocwatch.trace.records import NO_ADDRESS, FindingKind, Flag, Why
 
@@ -50,6 +51,7 @@ class Analyst:
     rule_texts: Sequence[str]
     platform: Any
     describe: Describe
+    stacks: Stacks | None = None
 
     def finding(self, raw: records.Finding) -> Finding:
         """Return one finding with everything that can be said about it."""
@@ -84,6 +86,9 @@ class Analyst:
             repair=tuple(repair),
         )
 
+    def _stack(self, number: int, at: Where | None = None) -> tuple[Frame, ...]:
+        return () if self.stacks is None else self.stacks.of(number, at)
+
     def _access(self, raw: records.Access) -> Access:
         place = where(raw)
         return Access(
@@ -106,6 +111,7 @@ class Analyst:
             s1_mair=raw.s1_mair,
             s2_attr=None if raw.s2_attr == 0xFF else raw.s2_attr,
             source=self.locator.source(place),
+            stack=self._stack(raw.stack, place),
         )
 
     def _event(self, raw: records.Event) -> Event:
@@ -125,4 +131,5 @@ class Analyst:
             symbol=self.locator.symbol(where(raw)),
             rule=self.rule_texts[raw.rule] if known_rule else None,
             source=self.locator.source(where(raw)),
+            stack=self._stack(raw.stack),
         )

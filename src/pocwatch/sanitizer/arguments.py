@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+STACKS = 16  # frames of call stacks, if not asked for otherwise
+MAX_STACKS = 64  # plugin/stacks.h
+
 _RAM_ID = "pocwatch-ram"
 
 
@@ -31,12 +34,13 @@ def watched(
     stream: Path | None = None,
     events: Path | None = None,
     trace: Path | None = None,
+    stacks: int = 0,
 ) -> list[str]:
     """Return the arguments that load the plugin; its files are `run`, `table` in `directory`.
 
     `rules` among the switches is a file there, too; all others are turned on. `stream` is where every
     access goes, `events` the event recording, `trace` the raw trace: files or FIFOs. A trace's
-    `filter` is in `directory`, too.
+    `filter` is in `directory`, too. `stacks` is how many frames of call stacks are taken.
     """
     options = {
         "run": _escaped(directory / "run"),
@@ -52,6 +56,8 @@ def watched(
     if trace is not None:
         options["trace"] = _escaped(trace.absolute())
         options["filter"] = _escaped(directory / "filter")
+    if stacks:
+        options["stacks"] = str(stacks)
     for switch in switches:
         options[switch] = _escaped(directory / "rules") if switch == "rules" else "on"
     words = ",".join(f"{key}={value}" for key, value in options.items())

@@ -13,10 +13,12 @@ from pocwatch.sanitizer.explain import Describe
 from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.locate import Locator
 from pocwatch.sanitizer.rules import Rule
+from pocwatch.sanitizer.stacks import Stacks
+from pocwatch.sanitizer.stacks import where as where_of_frame
 from pocwatch.sanitizer.suppressions import Suppression
 from pocwatch.sanitizer.suppressions.apply import sort_out
 from pocwatch.trace.records import Finding as RawFinding
-from pocwatch.trace.records import RunHeader
+from pocwatch.trace.records import Frame, RunHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,22 @@ def report(
     raw: Sequence[RawFinding],
     locator: Locator,
     *,
+    frames: Sequence[Frame] = (),
     failure: str | None,
     interrupted: bool,
 ) -> Report:
-    """Return the report. `failure`: why it is partial, unless the user ended it (`interrupted`)."""
+    """Return the report; `frames` are those of stacks, by number.
+
+    `failure`: why it is partial, unless the user ended it (`interrupted`).
+    """
     places = [
         where(r) for f in raw for r in (f.access, f.writer, *f.history[: f.n_history]) if _real(r)
     ]
-    locator.settle(places)
+    locator.settle([*places, *map(where_of_frame, frames)])
     rules = [rule.text for rule in watched.rules]
-    analyst = Analyst(locator, rules, watched.platform, watched.describe)
+    analyst = Analyst(
+        locator, rules, watched.platform, watched.describe, Stacks(locator, frames)
+    )
     findings, suppressed = sort_out([analyst.finding(f) for f in raw], watched.suppressions)
     return Report(
         complete=failure is None and not interrupted,

@@ -15,6 +15,15 @@ from pocwatch.trace.records import Flag, Why
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of a call stack; `pc` is the instruction of the innermost one, else a return address."""
+
+    pc: int
+    symbol: str | None
+    source: SourceLine | None = None  # of the call
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """The access that may see stale data. Addresses are bytes; None where there is none."""
 
@@ -37,6 +46,7 @@ class Access:
     s1_mair: int
     s2_attr: int | None
     source: SourceLine | None = None  # where DWARF says it
+    stack: tuple[Frame, ...] = ()  # innermost first: the access itself; empty if not taken
 
     @property
     def vm(self) -> bool:
@@ -67,6 +77,7 @@ class Event:
     symbol: str | None
     rule: str | None  # text of the --drop or --weaken rule that changed it
     source: SourceLine | None = None
+    stack: tuple[Frame, ...] = ()  # of maintenance, as in Access
 
     @property
     def agent(self) -> str:

@@ -30,6 +30,7 @@ _PAGE = 4096
 class Options:
     """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line.
 
+    `stacks` is how many frames of call stacks are taken, 0 for no stacks.
     `stream` gets every access as a record (`cost.cachesim.record`), `events` what happens between
     hypervisor and guests (`cost.recording.record`), `trace` the raw trace (`trace.raw`): a new
     file, or a FIFO that has or will have a reader. With a trace nothing is judged while the machine runs;
@@ -50,6 +51,7 @@ class Options:
     events: Path | None = None
     trace: Path | None = None
     filter: bytes = field(repr=False, default=b"")
+    stacks: int = arguments.STACKS
 
     def words(self) -> list[str]:
         """Return the command line that asks for this run again."""
@@ -64,6 +66,8 @@ class Options:
             ("--events", [str(self.events)] if self.events else []),
         ):
             said += [word for value in values for word in (option, value)]
+        if self.stacks != arguments.STACKS:
+            said += ["--stacks", str(self.stacks)]
         said += ["--unsynced"] * self.unsynced + ["--redundant"] * self.redundant
         return [*said, "--", *self.command]
 
@@ -211,6 +215,7 @@ def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
             stream=options.stream,
             events=options.events,
             trace=options.trace,
+            stacks=options.stacks,
         ),
     ]
 
@@ -326,6 +331,7 @@ def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) 
         header,
         raw,
         Locator(plan.locator.programs, _code_pages(raw, header, ram)),
+        frames=record.frames(),
         failure=_failure(header, ended),
         interrupted=ended.interrupted,
     )

@@ -7,14 +7,16 @@ import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocwatch.trace.records import MAGIC, VERSION, Finding, RunHeader
+from pocwatch.trace.records import MAGIC, VERSION, Finding, Frame, RunHeader
 
 MAX_FINDINGS = 4096
+_FRAMES_PER_FINDING = 16  # of its stacks, many of which have callers in common
 
 
 def file_size(max_findings: int) -> int:
     """Return the size in bytes of a run file with that many finding slots."""
-    return ctypes.sizeof(RunHeader) + max_findings * ctypes.sizeof(Finding)
+    frames = max_findings * _FRAMES_PER_FINDING * ctypes.sizeof(Frame)
+    return ctypes.sizeof(RunHeader) + max_findings * ctypes.sizeof(Finding) + frames
 
 
 def create(
@@ -27,6 +29,7 @@ def create(
         header_size=ctypes.sizeof(RunHeader),
         finding_size=ctypes.sizeof(Finding),
         max_findings=max_findings,
+        max_frames=max_findings * _FRAMES_PER_FINDING,
         n_pes=pes,
         ram_base=ram_base,
         ram_size=ram_size,
@@ -73,3 +76,11 @@ class RunFile:
         slots = min(header.n_findings, (len(self._map) - start) // size)
         found = [Finding.from_buffer_copy(self._map, start + i * size) for i in range(slots)]
         return [finding for finding in found if finding.count]
+
+    def frames(self) -> list[Frame]:
+        """Return every frame of a stack; that of number n at n - 1."""
+        header = self.header()
+        start = ctypes.sizeof(RunHeader) + header.max_findings * ctypes.sizeof(Finding)
+        size = ctypes.sizeof(Frame)
+        slots = min(header.n_frames, (len(self._map) - start) // size)
+        return [Frame.from_buffer_copy(self._map, start + i * size) for i in range(slots)]

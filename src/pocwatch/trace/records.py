@@ -1,9 +1,10 @@
 """The run file: what the QEMU plugin writes and the launcher reads while QEMU runs and after it died.
 
 The file is mapped shared by both sides, so that it stays readable when QEMU is killed. Layout:
-one `RunHeader`, then `max_findings` slots of `Finding`. The C declarations are generated from the
-ctypes structures here (`c_declarations`). All numbers are little-endian; addresses are byte
-addresses, `NO_ADDRESS` where there is none. Operation and kind numbers are `arch.ops.Op`/`Kind`.
+one `RunHeader`, then `max_findings` slots of `Finding`, then `max_frames` slots of `Frame`. The C
+declarations are generated from the ctypes structures here (`c_declarations`). All numbers are
+little-endian; addresses are byte addresses, `NO_ADDRESS` where there is none. Operation and kind
+numbers are `arch.ops.Op`/`Kind`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import enum
 from pocwatch import cdecl
 
 MAGIC = b"POCWATCH"
-VERSION = 1
+VERSION = 2
 NO_ADDRESS = 0xFFFF_FFFF_FFFF_FFFF
 MAX_PES = 64
 MAX_RULES = 64
@@ -83,7 +84,8 @@ class Event(_Record):
         ("cells", ctypes.c_uint8),  # bit i: 8-byte cell i of the line was touched
         ("vm_id", ctypes.c_uint16),  # number the plugin gave to VTTBR_EL2.BADDR; 0: none
         ("rule", ctypes.c_int16),  # rule that dropped or weakened it, -1: none
-        ("reserved", ctypes.c_uint16 * 3),
+        ("reserved", ctypes.c_uint16),
+        ("stack", ctypes.c_uint32),  # as in Access; of maintenance
     )
 
 
@@ -108,6 +110,21 @@ class Access(_Record):
         ("flags", ctypes.c_uint8),
         ("s1_mair", ctypes.c_uint8),  # MAIR byte of the stage 1 page, 0 if stage 1 is off
         ("s2_attr", ctypes.c_uint8),  # stage 2 MemAttr[3:0], 0xff if stage 2 is off
+        ("stack", ctypes.c_uint32),  # number of its innermost Frame, from 1; 0: not taken
+    )
+
+
+class Frame(_Record):
+    """One frame of a call stack. Numbers count the slots from 1; callers come before what they call."""
+
+    _fields_ = (
+        ("pc", ctypes.c_uint64),  # of all but the innermost frame the return address
+        ("pc_pa", ctypes.c_uint64),
+        ("pc_ipa", ctypes.c_uint64),  # NO_ADDRESS outside a VM
+        ("caller", ctypes.c_uint32),  # number of the frame that it returns to, 0: none or not known
+        ("el", ctypes.c_uint8),
+        ("link", ctypes.c_uint8),  # 1: from the link register, perhaps of the past (plugin/unwind.h)
+        ("reserved", ctypes.c_uint16),
     )
 
 
@@ -141,6 +158,8 @@ class RunHeader(_Record):
         ("finding_size", ctypes.c_uint32),
         ("max_findings", ctypes.c_uint32),
         ("n_findings", ctypes.c_uint32),
+        ("max_frames", ctypes.c_uint32),
+        ("n_frames", ctypes.c_uint32),
         ("n_pes", ctypes.c_uint32),
         ("started", ctypes.c_uint32),  # plugin installed and ready
         ("finished", ctypes.c_uint32),  # QEMU's exit was seen
@@ -162,8 +181,9 @@ class RunHeader(_Record):
     )
 
 
-STRUCTURES: tuple[type[_Record], ...] = (Event, Access, Finding, RunHeader)
+STRUCTURES: tuple[type[_Record], ...] = (Event, Access, Frame, Finding, RunHeader)
 _NAMES = {structure: f"pw_{structure.__name__.lower()}" for structure in STRUCTURES}
+_NAMES[Frame] = "pw_kept_frame"  # beside the plugin's own, which are many more
 
 
 def c_declarations() -> str:
