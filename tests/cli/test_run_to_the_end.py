@@ -63,6 +63,31 @@ def test_exit_code_report_and_console(
         assert "pocwatch: error: " in done.stderr.splitlines()[-1]
 
 
+def test_what_a_baseline_has_is_not_reported_again(fake_qemu: FakeQemu, tmp_path: Path) -> None:
+    program = str(fake_qemu(raw=[raw.finding()]))
+    saved = str(tmp_path / "r.json")
+    done = run("--json", saved, "--error-exitcode", "42", "--", program, *MACHINE)
+    assert done.returncode == 42
+    forms = ["--sarif", str(tmp_path / "r.sarif"), "--junit", str(tmp_path / "r.xml")]
+    done = run("--baseline", saved, "--error-exitcode", "42", *forms, "--", program, *MACHINE)
+    assert done.returncode == 0
+    assert f"known from {saved}: 1 finding, seen 3 times" in done.stderr
+    assert '"results": []' in (tmp_path / "r.sarif").read_text()
+    assert "no findings" in (tmp_path / "r.xml").read_text()
+
+
+def test_a_baseline_that_cannot_be_read_is_refused_before_the_machine_starts(
+    fake_qemu: FakeQemu, tmp_path: Path
+) -> None:
+    program = fake_qemu(ready=str(tmp_path / "ready"))
+    done = run("--baseline", "/no/r.json", "--", str(program), *MACHINE)
+    assert (done.returncode, (tmp_path / "ready").exists()) == (2, False)
+    assert done.stderr == (
+        "pocwatch: error: /no/r.json: cannot be read (No such file or directory); "
+        "give a report of --json\n"
+    )
+
+
 def test_quiet_says_only_the_report(fake_qemu: FakeQemu) -> None:
     done = run("--quiet", "--", str(fake_qemu()), *MACHINE)
     assert done.stderr.startswith("pocwatch: no findings")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -75,6 +76,21 @@ def test_files_without_lines_say_nothing(tmp_path: Path) -> None:
     assert lines.load(elf) is None
     elf.write_bytes(b"")
     assert lines.load(elf) is None
+
+
+def test_damaged_lines_say_nothing_or_something_but_never_fail(tmp_path: Path) -> None:
+    good = built(tmp_path).read_bytes()
+    start = good.index(b"code.c") & -64  # within the sections that DWARF is in
+    random = Random(1)
+    for _ in range(60):
+        data = bytearray(good)
+        for _ in range(8):
+            data[random.randrange(start, len(data))] = random.randrange(256)
+        (tmp_path / "bad.elf").write_bytes(data)
+        table = lines.load(tmp_path / "bad.elf")
+        if table is not None:
+            for address in range(0x40_0000, 0x40_0200, 4):
+                table.find(address)
 
 
 def test_the_locator_knows_the_line_of_what_it_names(tmp_path: Path) -> None:

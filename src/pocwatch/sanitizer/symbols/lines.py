@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.descriptions import describe_form_class
 from elftools.dwarf.ranges import BaseAddressEntry
 from elftools.elf.elffile import ELFFile
-
-_DAMAGED = (ELFError, DWARFError, UnicodeDecodeError, IndexError, KeyError, ValueError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class LineTable:
 
     def __init__(self, elf: Any) -> None:
         """Take an ELF file with DWARF; its bytes are read when they are asked for."""
-        self._dwarf: Any = elf.get_dwarf_info()
+        self._dwarf: Any = elf.get_dwarf_info(follow_links=False)
         self._aranges: Any = self._dwarf.get_aranges()
         self._ranges: list[tuple[int, int, int]] | None = None  # low, high, unit
         self._rows: dict[int, list[_Row]] = {}  # by offset of the unit
@@ -56,7 +53,7 @@ class LineTable:
         """Return the line of a link address, None when nothing says it."""
         try:
             return self._find(address)
-        except _DAMAGED:
+        except Exception:  # damaged DWARF trips assertions of pyelftools, too
             return None
 
     def _find(self, address: int) -> SourceLine | None:
@@ -146,6 +143,6 @@ def load(path: Path | str) -> LineTable | None:
         elf = ELFFile(mapped)
         if any(elf.get_section_by_name(name) for name in (".debug_line", ".zdebug_line")):
             return LineTable(elf)
-    except _DAMAGED:
-        pass
+    except Exception:
+        return None  # not there, or damaged: the symbols' own reader says so
     return None
