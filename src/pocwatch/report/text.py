@@ -72,7 +72,7 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
     yield f"pocwatch: {number}: {verdict(finding)}"
     yield "Access:"
     yield (
-        f"  {words.operation(access.op)} of {_counted(access.size, 'byte')} by P{access.pe} at "
+        f"  {words.operation(access.op)} of {counted(access.size, 'byte')} by P{access.pe} at "
         f"{words.world(access.el, access.vm, access.vm_id)}, {words.mmu(access.flags)}"
     )
     place = words.code_place(access.pc, access.symbol)
@@ -118,7 +118,7 @@ def _others(same: Group) -> Iterator[str]:
     names = dict.fromkeys(f.access.symbol or f"{f.access.pc:#x}" for f in rest)
     some = list(names)[:_OTHER_PLACES]
     more = f" and {len(names) - len(some):,} more" if len(names) > len(some) else ""
-    places = _counted(len(rest), "more place")
+    places = counted(len(rest), "more place")
     times = _times(same.count - same.first.count)
     yield from _paragraph("", f"Same cause at {places}, {times}: {', '.join(some)}{more}")
 
@@ -155,12 +155,12 @@ def _line(line: Line) -> Iterator[str]:
 
 def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
     ended = "" if report.complete else f"  PARTIAL: {report.failure or 'the run did not end'}"
-    found = _counted(len(report.findings), "finding")
+    found = counted(len(report.findings), "finding")
     if causes < len(report.findings):
-        found += f" of {_counted(causes, 'cause')}"
+        found += f" of {counted(causes, 'cause')}"
     yield f"pocwatch: {found} on platform {report.platform}{ended}"
     if shown < causes:
-        hidden = _counted(causes - shown, "more cause")
+        hidden = counted(causes - shown, "more cause")
         yield f"  {hidden} not shown (--max-findings); --json has all"
     counters = (
         (report.instructions, "instruction"),
@@ -168,7 +168,7 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
         (report.walks, "translation table walk"),
         (sum(report.maintenance.values()), "maintenance operation"),
     )
-    yield from _paragraph("  ", ", ".join(_counted(*each) for each in counters))
+    yield from _paragraph("  ", ", ".join(counted(*each) for each in counters))
     for op, count in report.maintenance.items():
         useless = report.redundant.get(op)
         share = f", {useless:,} redundant ({100 * useless / count:.1f} %)" if useless else ""
@@ -176,7 +176,7 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
     for rule, count in report.dropped.items():
         yield f"  rule {rule!r} applied {_times(count)}"
     for entry in report.suppressed:
-        seen = f"{_counted(entry.count, 'finding')}, seen {_times(entry.occurrences)}"
+        seen = f"{counted(entry.count, 'finding')}, seen {_times(entry.occurrences)}"
         yield f"  suppressed by {entry.rule!r}: {seen}"
         yield from _paragraph("    ", entry.reason)
     if report.known is not None:
@@ -187,7 +187,8 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
         yield from _paragraph("  warning: ", warning)
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return so many of something, in words."""
     plural = "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{'' if count == 1 else plural}" if count else f"no {noun}{plural}"
 

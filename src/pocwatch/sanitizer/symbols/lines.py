@@ -11,7 +11,7 @@ import bisect
 import mmap
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class SourceLine:
 
     file: str
     line: int
+    build: str = field(default="", compare=False)  # the directory of the build
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -115,7 +116,7 @@ def _rows(dwarf: Any, unit: Any) -> list[_Row]:
             continue
         if state.file not in names:
             names[state.file] = _file_name(program, state.file, build)
-        rows.append(_Row(state.address, SourceLine(names[state.file], state.line)))
+        rows.append(_Row(state.address, SourceLine(names[state.file], state.line, build)))
     # The end of one sequence may be the start of another: the line is the one that counts.
     return sorted(rows, key=lambda row: (row.address, row.source is not None))
 
