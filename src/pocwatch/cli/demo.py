@@ -43,7 +43,7 @@ CASES = (
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Directory for clean.json, dropped.json and weakened.json.",
+    help="Directory for clean.json, dropped.json and weakened.json, and the same as .html.",
 )
 @click.option("--cpu", default="cortex-a57", show_default=True, help="The emulated CPU.")
 @click.option("--smp", default=1, show_default=True, type=click.IntRange(1, 64), help="CPUs.")
@@ -105,7 +105,8 @@ def command(
             events=events if case is CASES[0] else None,
             stacks=stacks,
         )
-        reporting = ReportOptions({"json": out / f"{case.name}.json"}, max_findings)
+        written = {form: out / f"{case.name}.{form}" for form in ("json", "html")}
+        reporting = ReportOptions(written, max_findings)
         report = execute.run(options, reporting, quiet=False)
         reports.append(report)
         if report.machine_failed:

@@ -274,6 +274,9 @@ def retrace(finding: Finding, contents: Contents) -> Retraced:
     retracer = Retracer(contents)
     happenings = tuple(_happenings(finding))
     recorded = finding.line.states[finding.line.stale_cell]
+    unknown = (frozenset[Place](),) * len(happenings)
+    if recorded >= contents.automaton.states:  # of a saved report that somebody changed
+        return Retraced(Trust.END, happenings, (*unknown, frozenset()))
     explains = may_explain(contents, finding, recorded)
     anywhere = {Point(contents.of_state(s)) for s in range(contents.automaton.states)}
     for care in Care:
@@ -286,5 +289,4 @@ def retrace(finding: Finding, contents: Contents) -> Retraced:
         if places is not None:
             trust = Trust.RECENT if finding.history_truncated else Trust.WHOLE
             return Retraced(trust, happenings, tuple(places))
-    unknown = (frozenset[Place](),) * len(happenings)
     return Retraced(Trust.END, happenings, (*unknown, frozenset({contents.of_state(recorded)})))

@@ -180,7 +180,7 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
         yield f"  suppressed by {entry.rule!r}: {seen}"
         yield from _paragraph("    ", entry.reason)
     if report.known is not None:
-        known = _counted(report.known.count, "finding")
+        known = counted(report.known.count, "finding")
         seen = f", seen {_times(report.known.occurrences)}" if report.known.count else ""
         yield f"  known from {report.known.baseline}: {known}{seen}"
     for warning in report.warnings:

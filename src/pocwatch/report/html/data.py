@@ -253,6 +253,8 @@ def data(report: Report) -> dict[str, Any]:
             "suppressed": [
                 [s.rule, s.count, s.occurrences, s.reason] for s in report.suppressed
             ],
+            "known": report.known
+            and [report.known.baseline, report.known.count, report.known.occurrences],
             "warnings": list(report.warnings),
             "causes": len(groups),
         },

@@ -41,5 +41,5 @@ def _read(path: Path) -> list[str]:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             return []
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+    except (OSError, ValueError):  # a name with a NUL is a ValueError
         return []

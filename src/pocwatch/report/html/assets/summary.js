@@ -56,6 +56,9 @@ function summaryParts(report) {
   const suppressed = summary.suppressed.length && el('section', { class: 'part' },
     el('h2', {}, 'Suppressed'), el('ul', {}, summary.suppressed.map(([rule, count, seen, reason]) =>
       el('li', {}, el('b', {}, rule), `: ${counted(count, 'finding')}, seen ${times(seen)}. `, reason))));
+  const known = summary.known && el('section', { class: 'part' }, el('h2', {}, 'Known'),
+    el('p', {}, `${counted(summary.known[1], 'finding')}, seen ${times(summary.known[2])}, are in the `
+      + 'baseline ', el('code', {}, summary.known[0]), ' and not shown.'));
   const warnings = summary.warnings.length && el('section', { class: 'part warning' },
     el('h2', {}, 'Warnings'), el('ul', {}, summary.warnings.map((line) => el('li', {}, line))));
   return [
@@ -66,7 +69,7 @@ function summaryParts(report) {
       + 'these caches', summary.complete ? '.' : ', as far as it went.'),
     warnings || null,
     el('div', { class: 'columns' }, machine, caches),
-    el('div', { class: 'columns' }, rules || null, suppressed || null),
+    el('div', { class: 'columns' }, rules || null, suppressed || null, known || null),
     el('section', { class: 'part' }, el('h2', {}, 'Reproduce'), copyable(summary.command)),
   ];
 }
