@@ -15,7 +15,7 @@ import reports
 from hypothesis import given, settings
 
 from pocwatch.report import kinds, sarif
-from pocwatch.sanitizer.findings import Known, Report, Suppressed
+from pocwatch.sanitizer.findings import Frame, Known, Report, Suppressed
 from pocwatch.sanitizer.runfile import MAX_FINDINGS
 from pocwatch.sanitizer.symbols.lines import SourceLine
 from pocwatch.trace.records import FindingKind
@@ -105,6 +105,27 @@ def test_the_history_is_a_code_flow_that_ends_with_the_access() -> None:
     assert said[2].startswith("dc civac by P0: dropped by rule")
     assert said[3] == "read by P0: may be stale."
     assert [step["executionOrder"] for step in thread["locations"]] == [1, 2, 3, 4]
+
+
+def test_call_stacks_are_those_of_the_access_and_of_the_lost_maintenance() -> None:
+    frames = tuple(Frame(0x1000 + n, f"caller{n}+0x4") for n in range(3))
+    before, dropped = READ.maintenance
+    found = replace(
+        READ,
+        access=replace(READ.access, stack=frames[:2]),
+        maintenance=(before, replace(dropped, event=replace(dropped.event, stack=frames))),
+    )
+    stacks = run_of(reports.report(findings=[found]))["results"][0]["stacks"]
+    names = [
+        [f["location"]["logicalLocations"][0]["fullyQualifiedName"] for f in stack["frames"]]
+        for stack in stacks
+    ]
+    assert names == [
+        ["guest!caller0+0x4", "guest!caller1+0x4"],
+        ["host!caller0+0x4", "host!caller1+0x4", "host!caller2+0x4"],
+    ]
+    bare = replace(READ, access=replace(READ.access, stack=()), maintenance=())
+    assert run_of(reports.report(findings=[bare]))["results"][0]["stacks"] == []
 
 
 def test_fingerprints_are_the_same_when_code_moves() -> None:

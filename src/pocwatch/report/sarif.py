@@ -23,7 +23,7 @@ from urllib.parse import quote
 from pocwatch.report import files, kinds, words
 from pocwatch.report.fingerprint import fingerprint, function, lost_maintenance, numbered
 from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_MACHINE
-from pocwatch.sanitizer.findings import Access, Event, Finding, Report, Suppressed
+from pocwatch.sanitizer.findings import Access, Event, Finding, Frame, Report, Suppressed
 
 VERSION = "2.1.0"
 _SCHEMA = (
@@ -169,6 +169,7 @@ def _result(finding: Finding, program: str) -> dict[str, Any]:
             for number, (text, event) in enumerate(related, 1)
         ],
         "codeFlows": [_code_flow(finding, program)],
+        "stacks": list(_stacks(finding, program)),
         "properties": {
             "attributes": words.attributes(access),
             "va": words.hexadecimal(access.va),
@@ -215,20 +216,36 @@ def _program(report: Report) -> str:
 
 
 def _location(place: Access | Event, program: str) -> dict[str, Any]:
+    return _at(place, _world(place), program)
+
+
+def _at(place: Access | Event | Frame, world: str, program: str) -> dict[str, Any]:
     name = place.symbol or f"{place.pc:#x}"
     return {
         "physicalLocation": _physical(place, program),
         "logicalLocations": [
             {
                 "name": function(place.symbol) or name,
-                "fullyQualifiedName": f"{_world(place)}!{name}",
+                "fullyQualifiedName": f"{world}!{name}",
                 "kind": "function",
             }
         ],
     }
 
 
-def _physical(place: Access | Event, program: str) -> dict[str, Any]:
+def _stacks(finding: Finding, program: str) -> Iterator[dict[str, Any]]:
+    """Yield the call stacks that were taken: of the access, and of the maintenance that was lost."""
+    lost = lost_maintenance(finding)
+    places: list[tuple[str, Access | Event]] = [("The access and its callers.", finding.access)]
+    if lost is not None:
+        places.append(("The maintenance that was not enough, and its callers.", lost.event))
+    for text, place in places:
+        if place.stack:
+            frames = [{"location": _at(frame, _world(place), program)} for frame in place.stack]
+            yield {"message": {"text": text}, "frames": frames}
+
+
+def _physical(place: Access | Event | Frame, program: str) -> dict[str, Any]:
     source = place.source
     if source is None:
         # No absoluteAddress: the SDK that most readers use takes no more than 31 bits for it.
