@@ -1,0 +1,1 @@
+"""Cache maintenance bugs of real projects as cases to run: see docs/corpus.md."""
