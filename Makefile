@@ -1,10 +1,11 @@
 # `make demo` and `make test` do all set-up themselves (tools/setup); see README.md.
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint corpus bench clean
 
 help:
 	@echo 'make demo   run a KVM host and its guest under pocwatch, as it is and with a clean dropped'
 	@echo 'make test   lint, type-check and run all tests'
+	@echo 'make corpus run the bugs of real projects in corpus/, and their fixes'
 	@echo 'make bench  measure what pocwatch costs'
 	@echo 'make lint   lint and type-check only'
 	@echo 'make setup  install what is needed (Debian 12 and 13) and pocwatch in .venv'
@@ -22,6 +23,9 @@ test: lint
 lint: setup
 	.venv/bin/ruff check
 	.venv/bin/mypy
+
+corpus: setup
+	.venv/bin/python corpus/run.py
 
 bench: setup
 	.venv/bin/python bench/model_checkers/compare.py --lines 1,2,3,64 --seconds 20

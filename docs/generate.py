@@ -30,9 +30,11 @@ from pocwatch.platforms import Platform
 from pocwatch.report import kinds, schemas
 
 DOCS = Path(__file__).parent
-if str(DOCS) not in sys.path:
-    sys.path.insert(0, str(DOCS))
+for folder in (DOCS.parent, DOCS):  # for corpus/; for the folders here
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 from benchmark import page as the_bench  # noqa: E402  # of this folder, which is no package
+from bugs import page as the_bugs  # noqa: E402
 from thread import page as the_thread  # noqa: E402
 
 DRAWN = "cortex-a57"
@@ -252,6 +254,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "bench total": the_bench.total,
     "bench contended": the_bench.contended,
     "bench assumptions": the_bench.assumptions,
+    "corpus summary": the_bugs.summary,
+    "corpus forms": the_bugs.forms,
+    "corpus classes": the_bugs.classes,
+    "corpus table": the_bugs.table,
+    "corpus stories": the_bugs.stories,
     "thread summary": the_thread.summary,
     "thread claims": the_thread.table,
     "thread decided": the_thread.decided,

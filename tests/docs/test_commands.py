@@ -28,6 +28,7 @@ from pocwatch.demo import machine
 EXCEPTIONS = {
     "make demo": "sets up the system; .ci and tests/demo cover its parts",
     "make test": "is what runs this test",
+    "make corpus": "sets up the system; tests/corpus runs every case",
     "pip install .": "is what tools/setup does before any test",
     "pocwatch run --symbols fw=bl31.elf --symbols host=vmlinux -- qemu-system-aarch64 ...": (
         "the user's own firmware and kernel"

@@ -1,0 +1,1 @@
+"""The bug corpus as tables, for docs/generate.py."""
