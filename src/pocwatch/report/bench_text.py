@@ -29,6 +29,7 @@ def text(bench: Bench, *, assumed: bool = False) -> str:
     blocks.append(_safety(bench))
     blocks += [textwrap.fill(paragraph, WIDTH, break_on_hyphens=False) for paragraph in paragraphs(bench)]
     blocks.append(_assumptions(bench) if assumed else _not_settled(bench))
+    blocks.append(f"Moments at which vCPUs fault: drawn with --seed {bench.seed}.")
     return "\n\n".join(blocks) + "\n"
 
 
