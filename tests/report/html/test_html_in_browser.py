@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pocwatch.report import html, load
-from pocwatch.sanitizer.findings import Report
+from pocwatch.sanitizer.findings import Frame, Report
+from pocwatch.sanitizer.symbols.lines import SourceLine
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "dropped.json"
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
@@ -188,6 +189,29 @@ def test_names_are_text_whatever_they_hold(
     assert "</script><img" in seen.page.locator("#finding-1 .verdict").text_content()
     assert seen.complaints == []
     assert seen.requests == [path.as_uri() + "#finding-1"] or seen.requests == [path.as_uri()]
+
+
+def test_stacks_and_lines_of_source_are_shown(
+    look: Look, report: Report, tmp_path: Path
+) -> None:
+    """Given an ELF file with DWARF: the lines around, the one concerned marked; and who called."""
+    (tmp_path / "boot.c").write_text("int a;\nvoid boot(void)\n{\n\ta = 1;\n}\n")
+    finding = report.findings[0]
+    place = SourceLine("boot.c", 4, str(tmp_path))
+    stack = (Frame(1, "boot+0x4", place), Frame(2, "start_kernel+0x10"), Frame(3, None))
+    access = replace(finding.access, source=place, stack=stack)
+    path = tmp_path / "source.html"
+    html.write(replace(report, findings=[replace(finding, access=access)]), path)
+    seen = look(path, fragment="#finding-1")
+    assert seen.page.locator(".source figcaption").text_content() == "The access: boot.c:4"
+    assert seen.page.locator(".source .this").text_content() == "▶    4  \ta = 1;"
+    tops = "(spans) => spans.map((span) => span.getBoundingClientRect().top)"
+    lines = seen.page.locator(".source pre span").evaluate_all(tops)
+    assert len(set(lines)) == len(lines) == 5
+    callers = seen.page.locator(".columns .callers li code").all_text_contents()
+    assert callers == ["start_kernel+0x10 (0x2)", "0x3"]
+    seen.page.fill("#search", "start_kernel")
+    assert seen.page.locator(".row").count() == 1
 
 
 def test_ten_thousand_findings_do_not_freeze_it(

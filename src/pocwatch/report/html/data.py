@@ -7,7 +7,7 @@ report of ten thousand findings stays a file that a browser reads in a moment.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from pocwatch.line import emit
@@ -19,7 +19,7 @@ from pocwatch.report.groups import group
 from pocwatch.report.html import layout
 from pocwatch.report.html.sources import Sources
 from pocwatch.report.timeline import Situation, Step, timeline
-from pocwatch.sanitizer.findings import Access, Event, Finding, Report
+from pocwatch.sanitizer.findings import Access, Event, Finding, Frame, Report
 from pocwatch.trace.records import Flag
 
 # What a place may hold, one letter each: absent; latest clean, dirty; stale clean, dirty.
@@ -70,6 +70,7 @@ class _Findings:
             "agent": self.texts.text(agent(access)),
             "cause": cause,
             "access": list(_access(access)),
+            "stack": self._callers(access.stack),
             "writer": list(_writer(finding.writer)),
             "maintenance": [
                 [
@@ -77,6 +78,7 @@ class _Findings:
                     entry.event.agent,
                     words.code_place(entry.event.pc, entry.event.symbol),
                     self.texts.text(entry.why_not_enough),
+                    self._callers(entry.event.stack),
                 ]
                 for entry in finding.maintenance
             ],
@@ -118,6 +120,16 @@ class _Findings:
         bars = [*([situation.icache] if situation.icache else []), *situation.bars]
         value = {"states": list(situation.states), "bars": [[b.name, _letters(b)] for b in bars]}
         return self.situations.add((situation.states, tuple(bars)), value)
+
+    def _callers(self, stack: Sequence[Frame]) -> list[list[int]]:
+        """Return place and line of source (or nothing) of all frames but the innermost."""
+        return [
+            [
+                self.texts.text(words.code_place(frame.pc, frame.symbol)),
+                self.texts.text(str(frame.source or "")),
+            ]
+            for frame in stack[1:]
+        ]
 
     def _source(self, finding: Finding) -> Iterator[dict[str, Any]]:
         """Yield excerpts of what DWARF names: the access, the writer, the last maintenance."""

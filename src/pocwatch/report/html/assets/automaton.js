@@ -1,13 +1,17 @@
 // The automaton with the path walked: states in rows (down is worse), the walked edges in front.
+// Where history allows several states, every edge between them is one that may have been walked.
+const FEW = 3;
+
 function pathOf(steps) {
-  const walked = [];
-  steps.forEach((step, n) => {
-    const [from, to] = [REPORT.situations[step.before].states, REPORT.situations[step.after].states];
-    if (from.length === 1 && to.length === 1 && step.role !== 'gap') {
-      walked.push({ from: from[0], to: to[0], step, n: n + 1 });
-    }
+  const { edges } = REPORT.automaton;
+  const between = (from, to) => from === to || edges.some((e) => e[0] === from && e[1] === to);
+  return steps.flatMap((step, n) => {
+    const from = REPORT.situations[step.before].states, to = REPORT.situations[step.after].states;
+    if (step.role === 'gap' || from.length > FEW || to.length > FEW) return [];
+    const sure = from.length === 1 && to.length === 1;
+    return from.flatMap((f) => to.filter((t) => sure || between(f, t))
+      .map((t) => ({ from: f, to: t, step, n: n + 1, sure })));
   });
-  return walked;
 }
 
 // Where maintenance would have led that a rule took away or weakened.
@@ -23,7 +27,7 @@ function visitedStates(steps) {
   for (const step of steps) {
     for (const index of [step.before, step.after]) {
       const { states } = REPORT.situations[index];
-      if (states.length <= 3) states.forEach((s) => visited.add(s));
+      if (states.length <= FEW) states.forEach((s) => visited.add(s));
     }
   }
   return visited;
@@ -81,7 +85,10 @@ function automatonDrawing(steps, width) {
   draw(edges.filter(([from, to]) => !special.has(`${from} ${to}`))
     .map(([from, to, events]) => ({ from, to, said: events.join(', ') })), '', '');
   draw(missed, 'missed', '-missed');
-  draw(walked.map((p) => ({ ...p, said: `${p.n} ${p.step.operation}` })), 'walked', '-walked');
+  for (const sure of [false, true]) {
+    draw(walked.filter((p) => p.sure === sure).map((p) => ({ ...p, said: `${p.n} ${p.step.operation}` })),
+      sure ? 'walked' : 'walked maybe', '-walked');
+  }
   const boxes = states.map((_, s) => {
     const [x, y] = centre(s);
     return { x: x - box / 2, y: y - high / 2, w: box, h: high };

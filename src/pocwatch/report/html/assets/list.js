@@ -14,6 +14,7 @@ function haystack(finding) {
     finding.verdict, text(finding.agent), finding.line.pa, text(finding.rule), text(finding.repair),
     ...[...finding.access, ...finding.writer].map((pair) => pair[1]),
     ...finding.maintenance.flatMap(([op, agent, place, why]) => [op, agent, place, text(why)]),
+    ...[finding.stack, ...finding.maintenance.map((entry) => entry[4])].flat(2).map(text),
     ...finding.source.map((each) => each.place),
   ].join('\n').toLowerCase();
   return finding.searched;
@@ -137,6 +138,7 @@ function startList() {
     opened = [...document.querySelectorAll('.finding')].map((a) => a.id.slice(8) - 1)
       .filter((n) => !list.open.has(n)).slice(0, AT_MOST_PRINTED);
     opened.forEach(openFinding);
+    document.querySelectorAll('.callers').forEach((stack) => { stack.open = true; });
   });
   addEventListener('afterprint', () => opened.forEach(closeFinding));
   addEventListener('hashchange', showNamed);

@@ -1,9 +1,13 @@
 // The line's history, downwards in time: agents as lanes, places as bars, the moment it went wrong.
-const laneOf = (step) => `${step.agent} ${step.world.includes('guest') ? step.world.split(', ')[1] : 'host'}`;
+// Who did it: a PE for the host, or for one of its guests; a device.
+function laneOf({ agent, world }) {
+  if (agent.startsWith('D')) return `${agent} device`;
+  return `${agent} ${world.includes('guest') ? world.split(', ')[1] : 'host'}`;
+}
 
 function lanesOf(steps) {
   const lanes = [...new Set(steps.filter((s) => s.agent).map(laneOf))];
-  const order = (lane) => lane.replace('host', ' '); // a PE's host before its guests
+  const order = (lane) => lane.replace('D', 'X').replace('host', ' '); // devices last, host first
   return lanes.sort((a, b) => order(a).localeCompare(order(b), 'en', { numeric: true }));
 }
 
@@ -123,8 +127,8 @@ function stateMark(states, x, y) {
     .find((kind) => states.some((s) => REPORT.automaton.states[s].severity === kind));
   const label = states.length === 0 ? '?' : states.length > 3 ? '…' : states.join(' ');
   return svg('g', {}, svg('title', {}, statesText(states)),
-    svg('circle', { class: `state ${worst || 'unknown'}`, cx: x, cy: y, r: 14 }),
-    svg('text', { class: `state ${worst || 'unknown'}`, x, y: y + 4 }, label));
+    svg('circle', { class: worst || 'unknown', cx: x, cy: y, r: 14 }),
+    svg('text', { class: `state${label.length > 3 ? ' several' : ''}`, x, y: y + 4 }, label));
 }
 
 function stepsTable(steps) {
