@@ -67,10 +67,10 @@ class Pocwatch:
             report = launch.run(plan, lambda _: None, limit=limit)
             self._keep(report)
         except RunError as error:
-            pytest.fail(f"pocwatch: {error}", pytrace=False)
+            raise _failed(str(error)) from None
         if report.machine_failed:
             said = text.render(report) if report.watched else ""
-            pytest.fail(f"pocwatch: the machine failed: {report.failure}\n{said}", pytrace=False)
+            raise _failed(f"the machine failed: {report.failure}\n{said}")
         if not report.complete:  # its user pressed Ctrl-C, which QEMU got
             raise KeyboardInterrupt
         return CheckedReport(report)
@@ -80,11 +80,12 @@ class Pocwatch:
         try:
             return launch.plan(options)
         except MachineError as error:
+            said = f"{error}; {_DOCTOR}"
             if self._config.getini("pocwatch_required"):
-                pytest.fail(f"pocwatch: {error}; {_DOCTOR}", pytrace=False)
-            pytest.skip(f"pocwatch: {error}; {_DOCTOR}")
+                raise _failed(said) from None
+            raise pytest.skip.Exception(f"pocwatch: {said}") from None
         except RunError as error:
-            pytest.fail(f"pocwatch: {error}", pytrace=False)
+            raise _failed(str(error)) from None
 
     def _beside_ini(self, file: str) -> Path:
         """Return a file's path: relative ones are relative to the configuration file, or the root."""
@@ -106,6 +107,11 @@ class Pocwatch:
             raise MachineError(f"--pocwatch-artifacts {folder}: {error.strerror}") from None
         for form in FORMATS:
             form.write(report, Path(f"{stem}.{form.name}"))
+
+
+def _failed(said: str) -> BaseException:
+    """Return a test's failure without a traceback, which would show only this file."""
+    return pytest.fail.Exception(f"pocwatch: {said}", pytrace=False)
 
 
 def _defaults(request: pytest.FixtureRequest) -> Mapping[str, Any]:
