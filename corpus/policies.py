@@ -16,11 +16,27 @@ Operations = tuple[Operation, ...]
 NOTHING: Operations = ()
 
 
+class Bug1a(Mainline2021):
+    """Wrong mask: no mapped page counts as cacheable. Pages are clean when they are mapped."""
+
+    name = "bug-1a"
+    origin = "Linux 6d9d2115c480"
+
+    def at_unmap(self, occasion: Occasion) -> Operations:
+        return NOTHING
+
+    def at_mmu_trap(self, occasion: Occasion) -> Operations:
+        return NOTHING
+
+    def at_set_way_trap(self, occasion: Occasion) -> Operations:
+        return NOTHING
+
+
 class Bug1(Mainline2021):
-    """Wrong mask: no page counts as cacheable, so nothing is cleaned."""
+    """The same mask where mapping asks for it, too: nothing is cleaned then."""
 
     name = "bug-1"
-    origin = "Linux, fix of 6d9d2115c480"
+    origin = "Linux 6d9d2115c480, as if in 25aa28691bb9"
 
     def at_map(self, occasion: Occasion) -> Operations:
         return invalidate_icache_guest_page(occasion) if occasion.executable else NOTHING

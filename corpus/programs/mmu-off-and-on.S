@@ -11,20 +11,15 @@ program:
     mov     x2, #1
     str     x2, [x1]
     ldr     x0, [x3]
+    bl      mmu_off
 #if FIXED
     dc      civac, x1
     dc      civac, x3
     dsb     sy
 #endif
-    bl      mmu_off
     ldr     x0, [x1]
     mov     x2, #2
     str     x2, [x3]
-#if FIXED
-    dmb     sy
-    dc      ivac, x3
-    dsb     sy
-#endif
     bl      mmu_on
     ldr     x0, [x3]
     power_off

@@ -24,9 +24,8 @@ def summary() -> str:
     inside = len(cases) - count[Verdict.OUTSIDE]
     share = 100 * count[Verdict.CAUGHT] / inside
     return (
-        f"{len(cases)} cases: {inside} in scope, of which {count[Verdict.CAUGHT]} are caught "
-        f"({share:.0f} %) and {count[Verdict.NOT_CAUGHT]} are not; {count[Verdict.OUTSIDE]} are outside "
-        "scope.\n"
+        f"{len(cases)} cases, {inside} in scope. Caught: {count[Verdict.CAUGHT]} ({share:.0f} % of those in "
+        f"scope). Not caught: {count[Verdict.NOT_CAUGHT]}. Outside scope: {count[Verdict.OUTSIDE]}.\n"
     )
 
 

@@ -118,7 +118,7 @@ def test_malformed_cases(tmp_path: Path, old: str, new: str, says: str) -> None:
 
 
 def test_an_unknown_id() -> None:
-    with pytest.raises(CaseError, match="there is no case 999: accepted are 01, 02"):
+    with pytest.raises(CaseError, match="there is no case 999: accepted are 01a, 01b, 02"):
         chosen(["999"], drops=False)
 
 
