@@ -21,11 +21,12 @@ def summary() -> str:
     """Return how many cases there are, and how many of those in scope are caught."""
     cases = all_cases()
     count = Counter(case.verdict for case in cases)
+    caught = count[Verdict.CAUGHT]
     inside = len(cases) - count[Verdict.OUTSIDE]
-    share = 100 * count[Verdict.CAUGHT] / inside
+    share = 100 * caught / inside
     return (
-        f"{len(cases)} cases, {inside} in scope. Caught: {count[Verdict.CAUGHT]} ({share:.0f} % of those in "
-        f"scope). Not caught: {count[Verdict.NOT_CAUGHT]}. Outside scope: {count[Verdict.OUTSIDE]}.\n"
+        f"{len(cases)} cases, {inside} in scope. Caught: {caught} ({share:.0f} % of those "
+        f"in scope). Not caught: {count[Verdict.NOT_CAUGHT]}. Outside scope: {count[Verdict.OUTSIDE]}.\n"
     )
 
 
