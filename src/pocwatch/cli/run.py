@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pocwatch.cli import complete
+from pocwatch.cli.profile_options import ProfileOptions, profile_options
 from pocwatch.cli.report_options import ReportOptions, report_options
 from pocwatch.cli.stacks_option import stacks_option
 
@@ -51,6 +52,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--unsynced", is_flag=True, help="Report fetches that lack only an ISB, too.")
 @click.option("--redundant", is_flag=True, help="Count maintenance that changed nothing.")
 @stacks_option
+@profile_options
 @click.option("--quiet", is_flag=True, help="No progress line and no notes, only the report.")
 @click.option(
     "--keep", type=_PATH, metavar="DIR", help="Keep the run's raw files (not RAM) in DIR."
@@ -77,6 +79,7 @@ def command(
     unsynced: bool,
     redundant: bool,
     stacks: int,
+    profiling: ProfileOptions,
     quiet: bool,
     keep: Path | None,
     stream: Path | None,
@@ -95,6 +98,7 @@ def command(
       pocwatch run --json report.json --symbols guest=guest/Image -- qemu-system-aarch64 ...
       pocwatch run --drop 'dc civac@dcache_clean_inval_poc' -- qemu-system-aarch64 ...
       pocwatch run --weaken 'dc civac=dc cvau@dcache_clean_inval_poc' -- qemu-system-aarch64 ...
+      pocwatch run --profile --folded maintenance.folded -- qemu-system-aarch64 ...
       pocwatch run --baseline yesterday.json --sarif new.sarif -- qemu-system-aarch64 ...
 
     Exit codes: 0 clean, 1 findings (or --error-exitcode), 2 bad input, 3 the machine failed.
@@ -102,6 +106,7 @@ def command(
     from pocwatch.cli import execute
     from pocwatch.sanitizer.launch import Options
 
+    profiling.check()
     report = execute.run(
         Options(
             command=qemu,
@@ -116,8 +121,10 @@ def command(
             stream=stream,
             events=events,
             stacks=stacks,
+            profile=profiling.found.append if profiling.wanted else None,
         ),
         reporting,
         quiet=quiet,
     )
+    profiling.write()
     return reporting.exit_code(report)

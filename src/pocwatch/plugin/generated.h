@@ -213,6 +213,27 @@ struct __attribute__((packed)) pw_traced {
     uint8_t reserved[7];
 };
 _Static_assert(sizeof(struct pw_traced) == 80, "Traced");
+#define PW_PROFILE_MAGIC "PWPROFIL"
+#define PW_PROFILE_VERSION 1
+struct __attribute__((packed)) pw_profile_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t n_frames;
+    uint32_t n_entries;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct pw_profile_header) == 24, "Header");
+struct __attribute__((packed)) pw_profiled {
+    uint64_t count;
+    uint64_t judged;
+    uint64_t redundant;
+    uint64_t dirty;
+    uint64_t lines;
+    uint32_t stack;
+    uint8_t op;
+    uint8_t reserved[3];
+};
+_Static_assert(sizeof(struct pw_profiled) == 48, "Profiled");
 #define PW_TABLE_MAGIC "PWTABLE"
 #define PW_TABLE_VERSION 1
 #define PW_NO_EVENT 0xff

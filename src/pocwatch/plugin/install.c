@@ -1,6 +1,7 @@
 /* The plugin's life: its arguments, the vCPUs, the end of the machine. */
 #include "observe.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "events.h"
+#include "profile.h"
 #include "registers.h"
 #include "stacks.h"
 #include "stream.h"
@@ -20,6 +22,7 @@ bool debug;
 
 static const char *stream_path; /* where the access stream goes, if anywhere */
 static const char *events_path; /* and the event recording */
+static const char *profile_path;
 static uint64_t stack_depth;    /* frames of the call stacks that are taken */
 
 static void fatal(const char *message)
@@ -118,6 +121,9 @@ static void on_exit_cb(qemu_plugin_id_t id, void *userdata)
     pw_stream_close();
     pw_events_close(&vcpus[0]);
     struct pw_runheader *h = pw_run_header();
+    if (!pw_profile_close() && h) {
+        snprintf(h->error, sizeof h->error, "profile: %s", strerror(errno));
+    }
     if (h) {
         h->finished = 1;
     }
@@ -163,6 +169,8 @@ static bool parse_argument(const char *argument, struct pw_config *config)
         stream_path = value;
     } else if (IS("events")) {
         events_path = value;
+    } else if (IS("profile")) {
+        profile_path = value;
     } else if (IS("stacks")) {
         return parse_number(value, &stack_depth) && stack_depth <= PW_MAX_STACK;
     } else if (IS("unsynced")) {
@@ -201,7 +209,7 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         if (!parse_argument(argv[i], &config)) {
             fprintf(stderr, "pocwatch: plugin was given '%s' but takes run=, ram=, rambase=, "
                             "ramsize=, table=, rules=, unsynced=on|off, redundant=on|off, "
-                            "stream=, events=, stacks=0..%d, debug=on|off\n", argv[i],
+                            "stream=, events=, profile=, stacks=0..%d, debug=on|off\n", argv[i],
                     PW_MAX_STACK);
             return 1;
         }
@@ -210,7 +218,10 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         fprintf(stderr, "pocwatch: plugin needs run=, ram=, rambase=, ramsize= and table=\n");
         return 1;
     }
-    pw_stacks_open((unsigned)stack_depth);
+    pw_stacks_open(profile_path && !stack_depth ? 1 : (unsigned)stack_depth);
+    if (profile_path) {
+        pw_profile_open(profile_path);
+    }
     if (!pw_judge_open(&config, error, sizeof error)) {
         fprintf(stderr, "pocwatch: %s\n", error);
         return 1;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "events.h"
+#include "profile.h"
 #include "rules.h"
 #include "stacks.h"
 #include "stream.h"
@@ -65,17 +66,34 @@ static void stream(const struct pw_cpu *cpu, const struct pw_page *page, uint64_
     }
 }
 
+/* Whether memory may be stale: whether a clean of the line to the PoC may have something to write. */
+static bool may_be_dirty(uint64_t line)
+{
+    bool dirty = false;
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        dirty |= stale_of(line, c) & judge.table.read_stale[PW_KIND_NC];
+    }
+    return dirty;
+}
+
+/* And to the profile, which counts what was asked for. */
+static void profile(struct pw_cpu *cpu, const struct pw_site *site, unsigned asked, uint64_t line,
+                    bool changed)
+{
+    if (pw_profiling) {
+        bool dirty = line != PW_NO_ADDRESS && asked <= PW_OP_DC_ISW && may_be_dirty(line);
+        pw_profile_count(pw_stack_now(cpu, site), asked, line, !changed, dirty);
+    }
+}
+
 /* And to the event recording; before the operation is issued. */
 static void record(const struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                    uint64_t va, unsigned op, bool changed)
 {
-    bool dirty = false;
     if (!pw_recording || op == PW_RULE_DROPPED || (!page && op < PW_OP_DC_CSW)) {
         return;
     }
-    for (unsigned c = 0; page && op <= PW_OP_DC_ISW && c < PW_CELLS_PER_LINE; c++) {
-        dirty |= stale_of(line_of(page->pa | (va & 4095)), c) & judge.table.read_stale[PW_KIND_NC];
-    }
+    bool dirty = page && op <= PW_OP_DC_ISW && may_be_dirty(line_of(page->pa | (va & 4095)));
     pw_events_maintenance(cpu, site, page, op, changed, dirty);
 }
 
@@ -90,6 +108,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     op = ruled(asked, site, page, va, &flags, &rule);
     stream(cpu, page, va, op);
     if (!page || by_set_way(op)) {
+        profile(cpu, site, asked, PW_NO_ADDRESS, true);
         if (op != PW_RULE_DROPPED && by_set_way(op)) {
             record(cpu, site, NULL, va, op, true);
             pe->set_way |= 1u << op;
@@ -105,6 +124,7 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     bool idle = dropped || judge.table.idle[op];
     bool moves = p || changes(line, judge.table.event[dropped ? asked : op]);
     record(cpu, site, page, va, op, moves);
+    profile(cpu, site, asked, line, moves);
     if (!moves) {
         judge.header->redundant[asked]++;
     }
@@ -182,6 +202,7 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     int rule;
     op = ruled(asked, site, page, va, &flags, &rule);
     if (!page || op == PW_OP_IC_IALLU || op == PW_OP_IC_IALLUIS) {
+        profile(cpu, site, asked, PW_NO_ADDRESS, true);
         bool everywhere = op == asked ? all_pes : op == PW_OP_IC_IALLUIS;
         record(cpu, site, NULL, va, op, true);
         if (pw_streaming && op != PW_RULE_DROPPED) {
@@ -198,8 +219,12 @@ void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
     stream(cpu, page, va, op);
     touch(line);
     catch_up(line);
-    bool moves = l->istale[0] | l->istale[1] | (l->flags & LINE_PENDING);
+    uint8_t refilled[2]; /* with what may be stale: as if the operation had not been */
+    stale_sources(line, refilled);
+    bool moves = (l->istale[0] & ~refilled[0]) | (l->istale[1] & ~refilled[1]) |
+                 (l->flags & LINE_PENDING);
     record(cpu, site, page, va, op, moves);
+    profile(cpu, site, asked, line, moves);
     if (!moves) {
         judge.header->redundant[asked]++;
     }

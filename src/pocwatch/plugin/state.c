@@ -170,8 +170,7 @@ void see_done(uint64_t line, unsigned pe, unsigned kind)
     }
 }
 
-/* Cells whose source may be stale, by fetch kind: [0] WB, [1] NC. */
-static void stale_sources(uint64_t line, uint8_t cells[2])
+void stale_sources(uint64_t line, uint8_t cells[2])
 {
     cells[0] = cells[1] = 0;
     for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {

@@ -100,6 +100,8 @@ void see_done(uint64_t line, unsigned pe, unsigned kind);
 /* The instruction side. */
 void taint(uint64_t line, unsigned cells, unsigned kinds);
 void taint_sources(uint64_t line);
+/* Cells whose source may be stale, by fetch kind: [0] WB, [1] NC. */
+void stale_sources(uint64_t line, uint8_t cells[2]);
 void invalidated(uint64_t line, const uint8_t tainted[2]);
 void catch_up_but(uint64_t line, unsigned first, unsigned n);
 static inline void catch_up(uint64_t line)

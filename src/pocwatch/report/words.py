@@ -74,9 +74,14 @@ def code_place(pc: int, symbol: str | None) -> str:
     return f"{symbol} ({pc:#x})" if symbol else f"{pc:#x}"
 
 
+def function_or_pc(frame: Frame) -> str:
+    """Return the function of a frame, or its address."""
+    return frame.symbol.split("+")[0] if frame.symbol else f"{frame.pc:#x}"
+
+
 def callers(stack: Sequence[Frame]) -> str:
     """Return the functions above a stack's innermost frame, that of the caller first."""
-    names = [frame.symbol.split("+")[0] if frame.symbol else f"{frame.pc:#x}" for frame in stack[1:]]
+    names = [function_or_pc(frame) for frame in stack[1:]]
     runs = [(name, len(list(run))) for name, run in groupby(names)]
     return " < ".join(name if times == 1 else f"{name} ({times}×)" for name, times in runs)
 

@@ -35,12 +35,14 @@ def watched(
     events: Path | None = None,
     trace: Path | None = None,
     stacks: int = 0,
+    profile: bool = False,
 ) -> list[str]:
     """Return the arguments that load the plugin; its files are `run`, `table` in `directory`.
 
     `rules` among the switches is a file there, too; all others are turned on. `stream` is where every
     access goes, `events` the event recording, `trace` the raw trace: files or FIFOs. A trace's
-    `filter` is in `directory`, too. `stacks` is how many frames of call stacks are taken.
+    `filter` is in `directory`, too. `stacks` is how many frames of call stacks are taken. `profile`
+    asks for the file of that name in `directory`.
     """
     options = {
         "run": _escaped(directory / "run"),
@@ -56,6 +58,8 @@ def watched(
     if trace is not None:
         options["trace"] = _escaped(trace.absolute())
         options["filter"] = _escaped(directory / "filter")
+    if profile:
+        options["profile"] = _escaped(directory / "profile")
     if stacks:
         options["stacks"] = str(stacks)
     for switch in switches:

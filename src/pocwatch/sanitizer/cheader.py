@@ -10,7 +10,7 @@ from pocwatch import cdecl
 from pocwatch.arch.ops import Kind, Op
 from pocwatch.line import filter as filters
 from pocwatch.line import table
-from pocwatch.trace import raw, records
+from pocwatch.trace import profile, raw, records
 
 
 def c_header() -> str:
@@ -25,6 +25,7 @@ def c_header() -> str:
     declarations = (
         records.c_declarations(),
         raw.c_declarations(),
+        profile.c_declarations(),
         table.c_declarations(),
         filters.c_declarations(),
     )

@@ -17,9 +17,11 @@ from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.explain import Describe, from_line_model
 from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.locate import Locator, programs
+from pocwatch.sanitizer.profile import Profile, named
 from pocwatch.sanitizer.suppressions import Suppression, shipped
 from pocwatch.sanitizer.suppressions import load as load_suppressions
 from pocwatch.sanitizer.workspace import Workspace
+from pocwatch.trace import profile as profile_file
 from pocwatch.trace.records import Finding as RawFinding
 from pocwatch.trace.records import RunHeader
 
@@ -30,7 +32,8 @@ _PAGE = 4096
 class Options:
     """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line.
 
-    `stacks` is how many frames of call stacks are taken, 0 for no stacks.
+    `stacks` is how many frames of call stacks are taken, 0 for no stacks; `profile` gets the profile of
+    maintenance, if the machine ended in order.
     `stream` gets every access as a record (`cost.cachesim.record`), `events` what happens between
     hypervisor and guests (`cost.recording.record`), `trace` the raw trace (`trace.raw`): a new
     file, or a FIFO that has or will have a reader. With a trace nothing is judged while the machine runs;
@@ -52,6 +55,7 @@ class Options:
     trace: Path | None = None
     filter: bytes = field(repr=False, default=b"")
     stacks: int = arguments.STACKS
+    profile: Callable[[Profile], None] | None = field(repr=False, default=None)
 
     def words(self) -> list[str]:
         """Return the command line that asks for this run again."""
@@ -216,6 +220,7 @@ def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
             events=options.events,
             trace=options.trace,
             stacks=options.stacks,
+            profile=options.profile is not None,
         ),
     ]
 
@@ -265,7 +270,7 @@ def run(
                     progress(record.progress())
 
             ended = process.run([plan.qemu.path, *given, *added], tick, limit)
-            report = _read(plan, record, ended, ram)
+            report = _read(plan, record, ended, directory, ram)
         if plan.options.keep is not None:
             _keep(directory, plan.options.keep)
         return report
@@ -314,9 +319,12 @@ def _code_pages(raw: Sequence[RawFinding], header: RunHeader, ram: Path) -> dict
     return {page: code for page, code in pages.items() if len(code) == _PAGE}
 
 
-def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) -> Report:
+def _read(
+    plan: Plan, record: runfile.RunFile, ended: process.Ended, directory: Path, ram: Path
+) -> Report:
     header, raw = record.header(), record.findings()
-    return assemble.report(
+    locator = Locator(plan.locator.programs, _code_pages(raw, header, ram))
+    report = assemble.report(
         assemble.Watched(
             platform=plan.platform,
             qemu=plan.qemu.version,
@@ -330,8 +338,12 @@ def _read(plan: Plan, record: runfile.RunFile, ended: process.Ended, ram: Path) 
         ),
         header,
         raw,
-        Locator(plan.locator.programs, _code_pages(raw, header, ram)),
+        locator,
         frames=record.frames(),
         failure=_failure(header, ended),
         interrupted=ended.interrupted,
     )
+    counts = profile_file.read(directory / "profile")
+    if plan.options.profile is not None and counts is not None:
+        plan.options.profile(named(counts, locator, plan.platform.name))
+    return report

@@ -1,0 +1,68 @@
+"""What a run counted of maintenance: by operation and call stack, with names.
+
+An operation is redundant on a platform if it left the state of every cell of its line as it was: no
+observer could tell whether it was done. So is one on a line with other operations in flight never taken
+to be: which of them did it nobody can say. Operations by set/way and of a whole instruction cache are
+counted, and not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pocwatch.arch.ops import Op
+from pocwatch.sanitizer.findings import Frame
+from pocwatch.sanitizer.locate import Locator
+from pocwatch.sanitizer.stacks import Stacks, where
+from pocwatch.trace.profile import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """One operation from one call stack, innermost frame first: the operation itself."""
+
+    op: Op
+    stack: tuple[Frame, ...]
+    el: int
+    vm: bool  # whether a guest did it
+    count: int
+    judged: int  # of these, on a line
+    dirty: int  # of those judged, on a line of which memory may have been stale
+    lines: int  # different ones
+    redundant: Mapping[str, int]  # of those judged, by platform
+
+    def needed_on(self) -> tuple[str, ...]:
+        """Return the platforms on which some of it was not redundant."""
+        return tuple(name for name, times in self.redundant.items() if times < self.judged)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The maintenance of a run; `platforms`: those it was judged on, that of the run first."""
+
+    platforms: tuple[str, ...]
+    sites: Sequence[CallSite]
+
+
+def named(counts: Counts, locator: Locator, platform: str) -> Profile:
+    """Return the profile of a run on one platform. Names may show where programs were loaded."""
+    locator.settle([where(frame) for frame in counts.frames])
+    stacks = Stacks(locator, counts.frames)
+    sites = []
+    for entry in counts.entries:
+        innermost = counts.frames[entry.stack - 1] if entry.stack else None
+        sites.append(
+            CallSite(
+                op=Op(entry.op),
+                stack=stacks.of(entry.stack),
+                el=innermost.el if innermost else 0,
+                vm=where(innermost).vm if innermost else False,
+                count=entry.count,
+                judged=entry.judged,
+                dirty=entry.dirty,
+                lines=entry.lines,
+                redundant={platform: entry.redundant},
+            )
+        )
+    return Profile((platform,), sites)
