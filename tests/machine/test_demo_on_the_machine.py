@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pocwatch.demo import guest_dtb
+from pocwatch.line.contents import contents_of
+from pocwatch.report import load
+from pocwatch.report.retrace import Trust, retrace
 
 pytestmark = pytest.mark.machine
 
@@ -41,6 +45,24 @@ def test_it_shows_what_it_must(demo: Demo) -> None:
     done, reports = demo
     assert done.returncode == 0, done.stderr
     assert sorted(reports) == ["clean", "dropped", "weakened"]
+
+
+def test_each_report_is_a_page_too(demo: Demo) -> None:
+    out = Path(demo[0].args[-1])
+    for name in demo[1]:
+        assert (out / f"{name}.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_histories_lead_to_the_recorded_states(demo: Demo, case: str) -> None:
+    """The states between the events of a real history, as the timelines show them."""
+    report = load.load(Path(demo[0].args[-1]) / f"{case}.json")
+    assert report.definition is not None
+    for finding in report.findings:
+        found = retrace(finding, contents_of(report.definition))
+        recorded = finding.line.states[finding.line.stale_cell]
+        assert found.trust is (Trust.RECENT if finding.history_truncated else Trust.WHOLE)
+        assert {place.state for place in found.end} == {recorded}
 
 
 def test_json_has_the_pinned_keys(demo: Demo) -> None:

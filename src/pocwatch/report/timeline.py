@@ -89,9 +89,7 @@ class Timeline:
     def path(self) -> tuple[tuple[int, ...], ...]:
         """The states walked, without those that stayed; each entry is what may have been the case."""
         visited = [step.before.states for step in self.steps if step.before.known]
-        return tuple(
-            now for n, now in enumerate(visited) if n == 0 or now != visited[n - 1]
-        )
+        return tuple(now for n, now in enumerate(visited) if n == 0 or now != visited[n - 1])
 
     @property
     def agents(self) -> tuple[str, ...]:

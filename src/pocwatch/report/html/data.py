@@ -6,6 +6,7 @@ report of ten thousand findings stays a file that a browser reads in a moment.
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
@@ -155,6 +156,7 @@ def _asked(event: Event | None) -> dict[str, str]:
     return {"asked": asked, "fate": "weakened"}
 
 
+@functools.cache
 def _letters(bar: Bar) -> str:
     return "".join(letter for copy, letter in LETTERS.items() if copy in bar.may_hold)
 
@@ -262,9 +264,7 @@ def data(report: Report) -> dict[str, Any]:
             ],
             "redundant": bool(report.redundant),
             "dropped": list(report.dropped.items()),
-            "suppressed": [
-                [s.rule, s.count, s.occurrences, s.reason] for s in report.suppressed
-            ],
+            "suppressed": [[s.rule, s.count, s.occurrences, s.reason] for s in report.suppressed],
             "known": report.known
             and [report.known.baseline, report.known.count, report.known.occurrences],
             "warnings": list(report.warnings),

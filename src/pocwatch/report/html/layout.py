@@ -67,6 +67,8 @@ def spots(automaton: Automaton) -> list[Spot]:
     for _ in range(_SWEEPS):
         at = {s: _column(row, i) for row in rows for i, s in enumerate(row)}
         for row in rows:
-            row.sort(key=lambda s: (sum(at[n] for n in neighbours[s]) / max(len(neighbours[s]), 1), s))
+            row.sort(
+                key=lambda s: (sum(at[n] for n in neighbours[s]) / max(len(neighbours[s]), 1), s)
+            )
     placed = {s: Spot(_column(row, i), n) for n, row in enumerate(rows) for i, s in enumerate(row)}
     return [placed[state] for state in range(automaton.states)]
