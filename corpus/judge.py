@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -127,13 +127,14 @@ def _time_limit() -> Iterator[None]:
         timer.cancel()
 
 
-def program_kinds(case: Case, fixed: int) -> frozenset[str]:
+def program_kinds(case: Case, fixed: int, drop: Sequence[str] = ()) -> frozenset[str]:
     """Boot a case's program under the sanitizer. Raises RuntimeError if it did not run to its end."""
     with tempfile.TemporaryDirectory() as folder, _time_limit():
         options = launch.Options(
             command=qemu(case, build(case, fixed, Path(folder))),
             platform=case.platform_reference,
             unsynced=case.unsynced,
+            drop=drop,
         )
         report = launch.run(launch.plan(options), lambda _: None)
     if not report.complete:

@@ -37,6 +37,28 @@ def test_programs(case: Case, monkeypatch: pytest.MonkeyPatch, plugin_path: Path
     assert as_claimed(case, buggy, fixed), (set(buggy), set(fixed))
 
 
+# Programs whose fix is not, or not only, maintenance that the bug lacks: what is reported without any.
+WITHOUT_MAINTENANCE: dict[str, set[str]] = {
+    "42": set(),  # reads earlier
+    "45": set(),  # has none: the bug did
+    "65": set(),  # has the right attributes
+    "68": {"stale-read"},  # the stack is lost by the bug's own invalidate
+    "75a": {"stale-fetch"},  # the bug lacks an ISB only
+    "85b": {"stale-fetch"},  # the code is lost by the bug's own invalidate
+}
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize("case", of_form(Form.PROGRAM))
+def test_a_fix_without_its_maintenance_is_the_bug(
+    case: Case, monkeypatch: pytest.MonkeyPatch, plugin_path: Path
+) -> None:
+    """So the fixed programs are not clean because nothing is read there."""
+    monkeypatch.setenv("POCWATCH_PLUGIN", str(plugin_path))
+    wanted = WITHOUT_MAINTENANCE.get(case.id, case.kinds)
+    assert judge.program_kinds(case, 1, drop=["*@*"]) == wanted
+
+
 @pytest.mark.machine
 def test_an_invalidate_alone_comes_too_late_for_dirty_lines(
     monkeypatch: pytest.MonkeyPatch, plugin_path: Path
