@@ -42,6 +42,11 @@ def summary(report: Report) -> str:
     return "\n".join(_summary(report, causes, causes)) + "\n"
 
 
+def line_of(line: Line) -> list[str]:
+    """Return the state of a line's cells, carets under those concerned, and the states in words."""
+    return [f"Line at PA {line.pa:#x}, before this access:", *_line(line)]
+
+
 def verdict(finding: Finding) -> str:
     """Return a finding in one line."""
     access = finding.access
@@ -96,8 +101,7 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
         if event.stack[1:]:
             yield from _paragraph("    ", f"called by {words.callers(event.stack)}")
         yield from _paragraph("    ", entry.why_not_enough)
-    yield f"Line at PA {finding.line.pa:#x}, before this access:"
-    yield from _line(finding.line)
+    yield from line_of(finding.line)
     yield from _paragraph("Rule: ", finding.rule)
     if finding.repair:
         yield from _paragraph("Repair: ", "; ".join(finding.repair))

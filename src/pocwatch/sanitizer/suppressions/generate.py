@@ -29,10 +29,10 @@ def generate(findings: Sequence[Finding]) -> str:
         if provoked(finding):
             left_out += 1
             continue
-        patterns = _patterns(finding)
-        if patterns not in seen:
-            seen[patterns] = len(seen) + 1
-            lines += [*_entry(finding, patterns, seen[patterns]), ""]
+        found = patterns(finding)
+        if found not in seen:
+            seen[found] = len(seen) + 1
+            lines += [*entry(finding, f"{seen[found]}: {name(finding)}", _REASON), ""]
     if left_out:
         lines.append(
             f"# Left out: {left_out} that a --drop or --weaken rule provoked, "
@@ -41,7 +41,13 @@ def generate(findings: Sequence[Finding]) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _patterns(finding: Finding) -> tuple[tuple[str, str], ...]:
+def name(finding: Finding) -> str:
+    """Return what an entry for a finding is called."""
+    return f"{finding.kind} in {finding.access.symbol or f'{finding.access.pc:#x}'}"
+
+
+def patterns(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """Return the keys and patterns that match a finding, and others of the same code and writer."""
     access, writer = finding.access, finding.writer
     place = [("pc_symbol", _exactly(access.symbol))]
     if not access.symbol:
@@ -62,12 +68,11 @@ def _exactly(symbol: str | None) -> str:
     return glob.escape(symbol if "+" in symbol else f"{symbol}+0x0")
 
 
-def _entry(
-    finding: Finding, patterns: tuple[tuple[str, str], ...], number: int
-) -> Iterator[str]:
+def entry(finding: Finding, title: str, reason: str) -> Iterator[str]:
+    """Yield the lines of an entry, with what is to be known of the finding as comments."""
     access, writer = finding.access, finding.writer
-    where = access.symbol or f"{access.pc:#x}"
-    yield _comment(f"{finding.kind} in {where} ({dict(patterns)['world']}, MMU {access.mmu})")
+    found = patterns(finding)
+    yield _comment(f"{name(finding)} ({dict(found)['world']}, MMU {access.mmu})")
     if access.source:
         yield _comment(f"  at {access.source}")
     yield _comment(f"  written by {(writer.symbol or f'{writer.pc:#x}') if writer else 'nobody seen'}")
@@ -75,9 +80,9 @@ def _entry(
     if finding.repair:
         yield _comment(f"  repair: {'; '.join(finding.repair)}")
     yield "[[suppress]]"
-    yield f"name = {_toml(f'{number}: {finding.kind} in {where}')}"
-    yield f"reason = {_toml(_REASON)}"
-    for key, pattern in patterns:
+    yield f"name = {_toml(title)}"
+    yield f"reason = {_toml(reason)}"
+    for key, pattern in found:
         yield f"{key} = {_toml(pattern)}"
 
 
