@@ -48,6 +48,7 @@ PACKAGES = (
     Package("fdt>=0.3.3", "fdt", "`pocwatch demo`: the guest's device tree"),
     Package("pyarrow>=17", "pyarrow", "recorded traces of `run`: Parquet files"),
     Package("numpy>=1.26", "numpy", "recorded traces of `run`: Parquet files"),
+    Package("textual>=8", "textual", "`pocwatch view`"),
     Package("matplotlib>=3.8", "matplotlib", "`pocwatch bench --plot`"),
     Package("dask>=2024.8", "dask", "`pocwatch bench --scheduler`"),
     Package("distributed>=2024.8", "distributed", "`pocwatch bench --scheduler ADDRESS`"),

@@ -134,7 +134,9 @@ class Viewer(App[None]):
             name = position.page_name or "preview"
             title = name if position.page != LIST else f"{rows.noun} {rows.position(cursor)}"
             self.paper.show(title, rows.page(name, cursor), keep_place=keep_place)
-        self.query_one("#head", Static).update(Text(f" {rows.heading}", no_wrap=True))
+        self.query_one("#head", Static).update(
+            look.printable(Text(f" {rows.heading}", no_wrap=True, overflow="ellipsis", end=""))
+        )
         self._draw_status()
 
     def _draw_status(self) -> None:
@@ -147,7 +149,9 @@ class Viewer(App[None]):
             status.truncate(room, pad=True)
             status.append(self._file_name)
         self.query_one("#status", Static).update(status)
-        message = Text(self._message or keys.hints(), no_wrap=True, overflow="ellipsis")
+        said = Text(self._message or keys.hints(), end="")
+        message = look.printable(said).copy()
+        message.truncate(self.size.width, overflow="ellipsis")
         if not self._message:
             message.stylize(look.FAINT)
         self.query_one("#message", Static).update(message)
@@ -419,13 +423,10 @@ class Viewer(App[None]):
         if piece is None or piece.found is None:
             self.say(f"{wanted!r} is not found")
             return
-        before = self.listing.cursor
-        index = level.rows.reveal(piece.found)
-        around = (index - before) * step <= 0
-        level.cursor = index
+        level.cursor = level.rows.reveal(piece.found)
         self._message = ""
         self._show_level()
-        self.say(f"{wanted!r}, around the end" if around else f"{wanted!r}")
+        self.say(f"{wanted!r}, around the end" if piece.around else f"{wanted!r}")
 
     def action_go(self) -> None:
         self._ask(f"{self.level.rows.noun} number: ", self._go_to_number)

@@ -83,4 +83,4 @@ def table() -> list[tuple[str, str]]:
 def hints() -> str:
     """Return the line of hints: the keys that one needs first."""
     order = [each for each in KEYS if each.short]
-    return "  ".join(f"{shown(each.keys[0])}:{each.short}" for each in order)
+    return " ".join(f"{shown(each.keys[0])}:{each.short}" for each in order)

@@ -101,7 +101,7 @@ class LineEvents:
             found = (index + step * distance) % total
             lines = (line.plain for line in self.page("state", found))
             if wanted.casefold() in " ".join(lines).casefold():
-                yield Searched(found, 1.0)
+                yield Searched(found, 1.0, around=not 0 <= index + step * distance < total)
                 return
 
     def reveal(self, found: int) -> int:

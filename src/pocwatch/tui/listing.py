@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.text import Text
+from rich.text import Span, Text
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
@@ -68,11 +68,13 @@ class Listing(Widget):
             self.refresh()
 
     def page(self, direction: int) -> None:
-        """Move by a screen, two rows of it staying in sight."""
+        """Move by a screen, two rows of it staying in sight; where that is the end, to the end."""
         step = max(1, self.size.height - _CONTEXT_ROWS)
+        before = self.top
         self.top += direction * step
         self._limit()
-        self.move_to(self.cursor + direction * step)
+        at_end = self.top == before
+        self.move_to(self.cursor + direction * (self.length if at_end else step))
         self.refresh()
 
     def _limit(self) -> None:
@@ -105,12 +107,12 @@ class Listing(Widget):
         row = self._row(y)
         if row is None:
             return Strip.blank(width)
-        text = row.text.copy()
+        text = look.printable(row.text).copy()
         text.truncate(width - len(row.marker), overflow="ellipsis", pad=True)
         text.append(row.marker, look.FAINT)
         text.end = ""
         if self.top + y == self.cursor:
-            text = Text(text.plain, style=look.BAR, end="")
+            text = Text(text.plain, end="", spans=[Span(0, len(text.plain), look.BAR)])
         return Strip(text.render(self.app.console)).adjust_cell_length(width)
 
     def on_click(self, event: events.Click) -> None:

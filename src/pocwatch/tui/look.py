@@ -39,6 +39,14 @@ def marked(line: str) -> Text:
     return text
 
 
+def printable(text: Text) -> Text:
+    """Return a text without what a terminal would act on: symbols and reasons come from files."""
+    if text.plain.isprintable():
+        return text
+    plain = "".join(c if c.isprintable() else "?" for c in text.plain)
+    return Text(plain, spans=text.spans, end="")
+
+
 def page(lines: Iterable[str]) -> list[Text]:
     """Return lines as a page."""
     return [marked(line) for line in lines]

@@ -72,8 +72,9 @@ class Paper(Widget):
         return self._drawn(self._fitted[index])
 
     def _drawn(self, text: Text) -> Strip:
-        text = text.copy()
+        text = look.printable(text).copy()
         text.end = ""
+        text.stylize(text.style)  # a text without spans is rendered without its own style, too
         text.truncate(self.size.width, overflow="ellipsis")
         return Strip(text.render(self.app.console)).adjust_cell_length(self.size.width)
 

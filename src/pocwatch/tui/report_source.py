@@ -154,16 +154,13 @@ class Findings:
 
     def search(self, wanted: str, index: int, step: int) -> Iterator[Searched]:
         total = self._before[-1]
-        # A closed fold is one row: a search goes on behind all of it, and before all of it.
         start = self._number(index) - 1
-        shown = self._shown[index]
-        if step > 0 and shown.cause not in self._open:
-            start = self._before[shown.cause + 1] - 1
         every = [finding for each in self._causes for finding in each.findings]
         for distance in range(1, total + 1):
             number = (start + step * distance) % total
             if wanted.casefold() in _everything(every[number]).casefold():
-                yield Searched(number, 1.0)
+                around = not 0 <= start + step * distance < total
+                yield Searched(number, 1.0, around)
                 return
 
     def reveal(self, found: int) -> int:

@@ -49,6 +49,7 @@ class Searched:
 
     found: int | None  # a row, for `reveal`
     done: float = 0.0  # 0 to 1
+    around: bool = False  # found around the end
 
 
 class Rows(Protocol):

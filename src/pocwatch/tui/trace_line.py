@@ -95,7 +95,7 @@ class _Members:
             for row, event in zip(rows, self.context.store.events(self.members[rows]), strict=True):
                 text = trace_row.text_of(event)
                 if all(word in text for word in words):
-                    yield Searched(row, 1.0)
+                    yield Searched(row, 1.0, around=(row - index) * step <= 0)
                     return
             yield Searched(None, start / total)
 

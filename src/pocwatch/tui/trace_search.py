@@ -60,6 +60,7 @@ def search(store: Store, wanted: str, at: Event, step: int) -> Iterator[Searched
     turned = [order[(here + step * n) % len(order)] for n in range(len(order))]
     total = len(store.groups) + len(store.generations[here])
     looked = 0
+    own = at.seq, at.address
     for nth, generation in enumerate([*turned, here]):
         best: tuple[int, int] | None = None
         for number in store.generations[generation]:
@@ -69,7 +70,7 @@ def search(store: Store, wanted: str, at: Event, step: int) -> Iterator[Searched
             )
             yield Searched(None, looked / total)
         if best is not None:
-            yield Searched(best[1], 1.0)
+            yield Searched(best[1], 1.0, around=best < own if step > 0 else best > own)
             return
 
 
