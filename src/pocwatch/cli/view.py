@@ -48,5 +48,4 @@ def command(
     """
     from pocwatch.tui import opening
 
-    opening.view(file, suppressions, sources, platform)
-    return 0
+    return opening.view(file, suppressions, sources, platform)

@@ -42,13 +42,12 @@ class Viewer(App[None]):
     #body { height: 1fr; overflow: hidden; }
     #foot { height: 1; layout: horizontal; }
     #message { height: 1; width: 1fr; }
-    #label { height: 1; width: auto; display: none; }
-    #answer { height: 1; width: 1fr; border: none; padding: 0; display: none; }
-    #foot.asking #message { display: none; }
-    #foot.asking #label, #foot.asking #answer { display: block; }
+    #label { height: 1; width: auto; }
+    #answer { height: 1; width: 1fr; border: none; padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(each.keys), each.action, each.text, show=False, priority=False)
+        # With priority, keys are acted on one after the other, however fast they come.
+        Binding(",".join(each.keys), each.action, each.text, show=False, priority=True)
         for each in keys.KEYS
     ]
 
@@ -61,7 +60,7 @@ class Viewer(App[None]):
         accepted: list[Suppression] | None = None,
         source_roots: Sequence[Path] = (Path(),),
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
         self.position = Position([Level(rows)])
@@ -89,6 +88,7 @@ class Viewer(App[None]):
     def on_mount(self) -> None:
         self.listing = self.query_one(Listing)
         self.paper = self.query_one(Paper)
+        self._lend_foot(to_question=False)
         self._show_level()
         self._grow()
 
@@ -364,19 +364,30 @@ class Viewer(App[None]):
 
     # Questions on the last line
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the keys to a question while one is asked, but for the one that closes it."""
+        asking = self._answered is not None and action in _ACTIONS
+        return action == "close" if asking else super().check_action(action, parameters)
+
     def _ask(self, label: str, then: Callable[[str], None], given: str = "") -> None:
         self._answered = then
         self.query_one("#label", Static).update(Text(label))
         answer = self.query_one(Input)
         answer.value = given
         answer.cursor_position = len(given)
-        self.query_one("#foot").add_class("asking")
-        answer.focus()
+        self._lend_foot(to_question=True)
+        # At once: the next key, or the rest of a paste, may have been typed already.
+        self.screen.set_focus(answer)
+
+    def _lend_foot(self, *, to_question: bool) -> None:
+        """Show the question or the message on the last line."""
+        self.query_one("#message").display = not to_question
+        self.query_one("#label").display = self.query_one(Input).display = to_question
 
     def _asked(self, value: str | None) -> None:
         then, self._answered = self._answered, None
-        self.query_one("#foot").remove_class("asking")
-        self.set_focus(None)
+        self.screen.set_focus(None)
+        self._lend_foot(to_question=False)
         if value is not None and then is not None:
             then(value)
         else:
@@ -484,4 +495,5 @@ class Viewer(App[None]):
         self.exit()
 
 
+_ACTIONS = frozenset(each.action for each in keys.KEYS)
 _LEVELS = ("Levels: findings > events of the line > state of the caches > the rule",)

@@ -106,14 +106,14 @@ class Listing(Widget):
         width = self.size.width
         row = self._row(y)
         if row is None:
-            return Strip.blank(width)
+            return Strip.blank(width, look.PLAIN)
         text = look.printable(row.text).copy()
         text.truncate(width - len(row.marker), overflow="ellipsis", pad=True)
         text.append(row.marker, look.FAINT)
         text.end = ""
         if self.top + y == self.cursor:
             text = Text(text.plain, end="", spans=[Span(0, len(text.plain), look.BAR)])
-        return Strip(text.render(self.app.console)).adjust_cell_length(width)
+        return look.strip(text, self.app.console, width)
 
     def on_click(self, event: events.Click) -> None:
         event.stop()

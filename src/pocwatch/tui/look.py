@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterable
 from textwrap import wrap
 
+from rich.console import Console
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
+from textual.strip import Strip
 
 PLAIN = Style()
 BAR = Style(reverse=True)
@@ -37,6 +40,12 @@ def marked(line: str) -> Text:
         for match in pattern.finditer(line):
             text.stylize(style, *match.span())
     return text
+
+
+def strip(text: Text, console: Console, width: int) -> Strip:
+    """Return a line of the screen. Every segment has a style: Textual's filters expect one."""
+    segments = [Segment(s.text, s.style or PLAIN) for s in text.render(console)]
+    return Strip(segments).adjust_cell_length(width, PLAIN)
 
 
 def printable(text: Text) -> Text:

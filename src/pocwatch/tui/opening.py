@@ -36,21 +36,23 @@ def require() -> None:
 
 def view(
     file: Path, suppressions: Path | None, sources: Sequence[Path], platform: str | None
-) -> None:
-    """Show a file until the user quits. Raise UsageError or TraceError when it cannot be shown."""
+) -> int:
+    """Show a file until the user quits; return the exit code. Raise UsageError or TraceError."""
     accepted = _accepted(suppressions)
     require()
     with ExitStack() as opened:
         rows = open_rows(file, accepted, platform, opened)
         from pocwatch.tui.app import Viewer
 
-        Viewer(
+        viewer = Viewer(
             rows,
             file.name,
             suppression_file=suppressions or DEFAULT_FILE,
             accepted=accepted,
             source_roots=sources or (Path(),),
-        ).run()
+        )
+        viewer.run()
+        return viewer.return_code or 0
 
 
 def _accepted(given: Path | None) -> list[Suppression]:

@@ -68,7 +68,7 @@ class Paper(Widget):
             return self._drawn(self._rule(width))
         index = self.top + y - 1
         if index >= len(self._fitted):
-            return Strip.blank(width)
+            return Strip.blank(width, look.PLAIN)
         return self._drawn(self._fitted[index])
 
     def _drawn(self, text: Text) -> Strip:
@@ -76,7 +76,7 @@ class Paper(Widget):
         text.end = ""
         text.stylize(text.style)  # a text without spans is rendered without its own style, too
         text.truncate(self.size.width, overflow="ellipsis")
-        return Strip(text.render(self.app.console)).adjust_cell_length(self.size.width)
+        return look.strip(text, self.app.console, self.size.width)
 
     def _rule(self, width: int) -> Text:
         below = len(self._fitted) - self.top - self._room

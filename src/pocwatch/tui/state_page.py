@@ -59,6 +59,8 @@ def happened(finding: Finding, step: Step) -> Iterator[str]:
     yield f"{step.operation} by {step.agent}{world}{place}{latest}"
     if record.source is not None:
         yield f"  source {record.source}"
+    if record.stack[1:]:
+        yield f"  called by {words.callers(record.stack)}"
     why = [e.why_not_enough for e in finding.maintenance if e.event == step.event]
     yield from (f"  {n}" for n in step.notes if not any(each.startswith(n) for each in why))
     yield from (f"  not enough: {each}" for each in why)
