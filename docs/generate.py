@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -28,6 +29,7 @@ from pocwatch.line import emit
 from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
 from pocwatch.report import kinds, schemas
+from pocwatch.tui import keys
 
 DOCS = Path(__file__).parent
 for folder in (DOCS.parent, DOCS):  # for corpus/; for the folders here
@@ -235,7 +237,35 @@ def report_keys(part: str) -> str:
     )
 
 
+def keys_of_view() -> str:
+    """Return the keys of `view`, and what the mouse does."""
+    return _table(
+        ["key", "what it does"],
+        (
+            [" ".join(f"`{keys.shown(k)}`" for k in each.keys), _escaped(each.text)]
+            for each in keys.KEYS
+        ),
+    ) + "".join(f"| {given} | {text} |\n" for given, text in keys.MOUSE)
+
+
+def screen_of_view(pressed: str) -> str:
+    """Return the screen of `view` with the example report, after keys."""
+    from pocwatch.tui import opening
+    from pocwatch.tui.app import Viewer
+    from pocwatch.tui.still import still
+
+    file = DOCS / "examples" / "dropped.json"
+    with ExitStack() as opened:
+        rows = opening.open_rows(file, [], None, opened)
+        lines = still(Viewer(rows, file.name), pressed.split())
+    return "\n".join(["```text", *lines, "```", ""])
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "keys of view": keys_of_view,
+    "view findings": lambda: screen_of_view("j"),
+    "view state": lambda: screen_of_view("j l j l"),
+    "view rule": lambda: screen_of_view("j l j l l"),
     "states": states,
     "platforms": shipped_platforms,
     "automaton": automaton,

@@ -50,6 +50,11 @@ EXCEPTIONS = {
     "(cd root && find . | cpio -o -H newc) > initrd.cpio": "the user's own module and busybox",
     "pocwatch calibrate --out mine.toml": "needs an Arm64 machine; with --runner it is run",
     "taskset -c 4-7 pocwatch calibrate --out big.toml": "as above",
+    "pocwatch view report.json": "needs a terminal; tests/tui runs it in tmux",
+    "pocwatch view --source linux report.json": "as above",
+    "pocwatch view boot.parquet": "as above",
+    "pocwatch view --suppressions accepted.toml report.json": "as above",
+    "pip install 'pocwatch[view,trace]'": "tools/setup installs them, with the extra `test`",
     "jq -r '.findings[] | [.kind, .count, .access.symbol, .writer.symbol] | @tsv' report.json": (
         "jq is no requirement; test_reference.py knows the keys"
     ),

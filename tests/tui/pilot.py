@@ -8,11 +8,7 @@ from collections.abc import Awaitable, Callable
 from textual.pilot import Pilot
 
 from pocwatch.tui.app import Viewer
-
-
-def screen(app: Viewer) -> list[str]:
-    """Return the lines of the screen, without spaces at their ends."""
-    return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+from pocwatch.tui.still import screen as screen
 
 
 async def press(pilot: Pilot[None], keys: str) -> None:

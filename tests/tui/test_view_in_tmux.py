@@ -112,7 +112,7 @@ def test_from_the_findings_to_the_rule_and_out(start: Callable[..., Terminal]) -
     terminal.press("/", *"lost-write", "Enter")
     lines = terminal.until(lambda s: s[-1].startswith("'lost-write'"))
     (found,) = re.findall(r"finding (\d+)/", lines[-2])
-    row = next(line for line in lines if line.split()[:1] == [found])
+    row = next(line for line in lines[1:] if line.split()[:1] == [found])
     assert "lost-write" in row
     terminal.press("q")
     lines = terminal.until(lambda s: any("ended with" in line for line in s))
