@@ -20,7 +20,7 @@ import click
     "--source",
     "sources",
     multiple=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Where `o` looks for source files that are named relative to their build. Default: the "
     "current directory. Repeatable.",

@@ -24,7 +24,7 @@ from pocwatch.tui.editor import EditorError
 from pocwatch.tui.levels import LIST, Level, Pane, Position
 from pocwatch.tui.listing import Listing
 from pocwatch.tui.paper import Paper
-from pocwatch.tui.source import Rows
+from pocwatch.tui.source import Rows, SourceError
 
 _WIDE = 150  # columns from which on the page is beside the list
 _PAGE_WIDTH = 80
@@ -243,7 +243,12 @@ class Viewer(App[None]):
             return
         self._remember()
         levels = len(self.position.levels)
-        if not self.position.inwards():
+        try:
+            there_is = self.position.inwards()
+        except SourceError as error:
+            self.say(str(error))
+            return
+        if not there_is:
             self.say(self._no_deeper())
         elif len(self.position.levels) > levels:
             self._show_level()

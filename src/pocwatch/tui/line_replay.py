@@ -24,7 +24,7 @@ from pocwatch.tui.trace_store import Event, Store
 CELL_BYTES, CELLS = 8, 8
 _KINDS = {kind.name.lower(): kind for kind in Kind}
 _BARRIERS = (Op.DSB, Op.DMB)
-_OF_NO_LINE = frozenset(
+OF_NO_LINE = frozenset(
     {Op.DSB, Op.DMB, Op.MMU_ON, Op.MMU_OFF, Op.OUTER_CLEAN, Op.OUTER_INV, Op.OUTER_FLUSH}
     | {op for op, each in DATA_MAINTENANCE.items() if each.by is By.SET_WAY}
 )
@@ -77,7 +77,7 @@ class Barriers:
 
     def _known(self, known: dict[Step, int], op: str, agent: str) -> int:
         """Return the number of a step, -1 for one that does nothing to cells."""
-        if BY_SPELLING.get(op) not in _OF_NO_LINE:
+        if BY_SPELLING.get(op) not in OF_NO_LINE:
             return -1
         step = Step(BY_SPELLING[op], int(agent[1:]), agent[0] == "D")
         if step not in known:

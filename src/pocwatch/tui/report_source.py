@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
 from pocwatch.report import text, words
 from pocwatch.report.groups import Group, group
@@ -15,7 +16,7 @@ from pocwatch.sanitizer.findings import Finding, Report
 from pocwatch.sanitizer.suppressions import Suppression
 from pocwatch.sanitizer.suppressions.apply import provoked
 from pocwatch.tui import line_source, look, summary
-from pocwatch.tui.source import Fold, Place, Row, Rows, Searched
+from pocwatch.tui.source import Fold, Place, Row, Rows, Searched, SourceError
 
 _WRITER_FROM_WIDTH = 110
 _WRITER_COLUMN = 70
@@ -110,6 +111,11 @@ class Findings:
 
     def below(self, index: int) -> Rows | None:
         finding = self._finding(index)
+        states = automaton_of(self._platform).states
+        if not all(0 <= state < states for state in finding.line.states):
+            raise SourceError(
+                f"the report's states are not those of {self._platform.name}, which has {states}"
+            )
         return line_source.LineEvents(finding, timeline(finding, self._platform))
 
     def page(self, name: str, index: int) -> list[Text]:

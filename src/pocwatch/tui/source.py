@@ -17,6 +17,10 @@ from rich.text import Text
 from pocwatch.sanitizer.findings import Finding
 
 
+class SourceError(Exception):
+    """What a row stands for cannot be shown; the message is one line for the status line."""
+
+
 class Fold(enum.Enum):
     """Whether a row stands for others below it."""
 
@@ -81,7 +85,7 @@ class Rows(Protocol):
         ...
 
     def below(self, index: int) -> Rows | None:
-        """Return the level below a row, None if pages are."""
+        """Return the level below a row, None if there is none. Raise SourceError."""
         ...
 
     def page(self, name: str, index: int) -> list[Text]:
