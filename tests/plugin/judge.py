@@ -64,6 +64,7 @@ class Config(ctypes.Structure):
         ("track_redundant", ctypes.c_bool),
         ("keep_stale", ctypes.c_bool),
         ("start_on", ctypes.c_uint),
+        ("shard", ctypes.c_bool),
     )
 
 

@@ -87,6 +87,7 @@ class Flag(enum.IntFlag):
     STALE_WB = 1 << 6
     STALE_NC = 1 << 7
     STALE_POU = 1 << 8
+    SINGLE = 1 << 9  # one member for each table
 
 
 _STAYS: dict[Flag, tuple[Event, ...]] = {
@@ -161,6 +162,7 @@ class _Sets:
         offsets = [0]
         for table in tables:
             offsets.append(offsets[-1] + table.states)
+        self.tables = len(tables)
         self.starts = sum(1 << offset for offset in offsets[:-1])
         self.every = (1 << offsets[-1]) - 1
         self.images = [
@@ -210,6 +212,8 @@ class _Sets:
         for flag, stale in _STALE.items():
             if any(self.stale[fill][member] & stale for member in members(mask)):
                 flags |= flag
+        if mask.bit_count() == self.tables:  # every set has one at least
+            flags |= Flag.SINGLE
         return flags
 
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "recorder.h"
 #include "report.h"
 #include "stream.h"
 
@@ -128,6 +129,10 @@ static void load(struct pw_cpu *cpu, const struct pw_site *site, const struct pw
 SLOW void pw_data_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                   uint64_t va, unsigned size, unsigned op)
 {
+    if (pw_tracing) {
+        pw_trace_data(cpu, site, page, va, size, op);
+        return;
+    }
     enter();
     while (size) {
         unsigned n = PW_LINE_BYTES - va % PW_LINE_BYTES;
@@ -160,6 +165,10 @@ void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsign
     if (kind == PW_KIND_WB && l->load_ok & cells_of(pa, 8)) {
         return;
     }
+    if (pw_tracing) {
+        pw_trace_walk(cpu, site, &page, pa, va);
+        return;
+    }
     enter();
     load(cpu, site, &page, va, pa, 8, PW_OP_TW);
     leave();
@@ -168,6 +177,10 @@ void pw_walk(struct pw_cpu *cpu, const struct pw_site *site, uint64_t pa, unsign
 void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
             uint64_t va, unsigned block)
 {
+    if (pw_tracing) {
+        pw_trace_zva(cpu, site, page, va, block);
+        return;
+    }
     enter();
     for (unsigned i = 0; i < block; i += PW_LINE_BYTES) {
         uint64_t pa = page->pa | ((va + i) & 4095);
@@ -181,6 +194,10 @@ void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page
 
 void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent)
 {
+    if (pw_tracing) {
+        pw_trace_dma(pa, size, write, coherent);
+        return;
+    }
     enter();
     uint64_t line = line_of(pa);
     unsigned cells = cells_of(pa, size);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "observe.h"
 #include "touches.h"
 
 bool pw_recording;
@@ -68,16 +69,6 @@ void pw_events_start(unsigned pes, uint64_t ctr, uint64_t clidr)
     put_all(&h, sizeof h);
 }
 
-static uint64_t now(const struct vcpu *v)
-{
-    const struct pw_runheader *h = pw_run_header();
-    uint64_t sum = v->instructions + (uint32_t)v->pending;
-    for (unsigned pe = 0; pe < h->n_pes && pe < PW_MAX_PES; pe++) {
-        sum += pe == v->cpu.pe ? 0 : h->instructions[pe];
-    }
-    return sum;
-}
-
 /* The functions from here to `unlock` are called with the lock held. */
 
 static void put(struct pw_recorded *r)
@@ -98,7 +89,7 @@ static void put_repeated(unsigned pe)
 static struct pw_recorded begin(const struct vcpu *v, unsigned kind)
 {
     put_repeated(v->cpu.pe);
-    return (struct pw_recorded){.time = now(v), .kind = (uint8_t)kind, .pe = v->cpu.pe,
+    return (struct pw_recorded){.time = instructions_now(&v->cpu), .kind = (uint8_t)kind, .pe = v->cpu.pe,
                                 .ipa = PW_NO_ADDRESS, .pa = PW_NO_ADDRESS, .va = PW_NO_ADDRESS};
 }
 
@@ -187,7 +178,7 @@ void pw_events_maintenance(const struct pw_cpu *cpu, const struct pw_site *site,
         r->ipa = ipa;
         r->va = site->pc;
     }
-    r->time = now(v);
+    r->time = instructions_now(cpu);
     r->count++;
     r->changed += changed;
     r->dirty += dirty;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmodx.h"
+#include "recorder.h"
 
 static uint32_t word_at(const char *base, uint64_t line, unsigned i)
 {
@@ -46,9 +47,12 @@ static bool only_patched(uint64_t line)
 }
 
 /* Keep RAM as it is before the first instruction: images that QEMU loaded, coherent with I-caches. */
-static void snapshot(void)
+void take_snapshot(void)
 {
     off_t data = 0, hole;
+    if (judge.ram_fd < 0) {
+        return;
+    }
     while ((data = lseek(judge.ram_fd, data, SEEK_DATA)) >= 0 &&
            (hole = lseek(judge.ram_fd, data, SEEK_HOLE)) > data && (uint64_t)data < pw_ram_size) {
         uint64_t end = (uint64_t)hole < pw_ram_size ? (uint64_t)hole : pw_ram_size;
@@ -120,10 +124,12 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
 SLOW void pw_fetch_slow(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                    uint64_t va, unsigned n)
 {
-    enter();
-    if (judge.ram_fd >= 0) {
-        snapshot();
+    if (pw_tracing) {
+        pw_trace_fetch(cpu, site, page, va, n);
+        return;
     }
+    enter();
+    take_snapshot();
     fetch(cpu, site, page, va, n);
     leave();
 }

@@ -37,7 +37,7 @@ enum {
     PW_KIND_DEV = 3,
 };
 #define PW_NO_ADDRESS UINT64_C(0xffffffffffffffff)
-#define PW_RUN_VERSION 2
+#define PW_RUN_VERSION 3
 #define PW_MAX_PES 64
 #define PW_MAX_RULES 64
 #define PW_MAX_OPS 32
@@ -134,7 +134,7 @@ struct __attribute__((packed)) pw_finding {
     uint16_t line_size;
     uint16_t states[8];
     uint16_t istate;
-    uint16_t reserved[4];
+    uint64_t first;
     struct pw_event history[12];
 };
 _Static_assert(sizeof(struct pw_finding) == 740, "Finding");
@@ -307,6 +307,7 @@ enum {
     PW_FILTER_STALE_WB = 64,
     PW_FILTER_STALE_NC = 128,
     PW_FILTER_STALE_POU = 256,
+    PW_FILTER_SINGLE = 512,
 };
 struct __attribute__((packed)) pw_filter_header {
     char magic[8];

@@ -138,7 +138,13 @@ static void *reserve(uint64_t bytes)
 
 bool pw_history_open(uint64_t ram_size)
 {
+    static uint64_t mapped_lines;
     uint64_t lines = ram_size / 64, most = UINT32_MAX;
+    if (records) {
+        munmap(records, mapped_lines * sizeof *records);
+        munmap(arena, arena_words * sizeof *arena);
+    }
+    mapped_lines = lines;
     arena_words = lines * (words(2) + words(4) + words(PW_KEPT_EVENTS));
     arena_words = arena_words < most ? arena_words : most;
     arena_used = 1; /* 0 stands for no record */

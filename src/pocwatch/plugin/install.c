@@ -10,6 +10,7 @@
 
 #include "events.h"
 #include "profile.h"
+#include "recorder.h"
 #include "registers.h"
 #include "stacks.h"
 #include "stream.h"
@@ -23,6 +24,8 @@ bool debug;
 static const char *stream_path; /* where the access stream goes, if anywhere */
 static const char *events_path; /* and the event recording */
 static const char *profile_path;
+static const char *trace_path;  /* and the raw trace: then nothing is judged */
+static const char *filter_path; /* what the trace leaves out */
 static uint64_t stack_depth;    /* frames of the call stacks that are taken */
 
 static void fatal(const char *message)
@@ -55,6 +58,9 @@ static void on_vcpu_init(qemu_plugin_id_t id, unsigned index)
         set_midr(read_register(REG_MIDR));
         if (has_register(REG_DCZID)) {
             set_dczid(read_register(REG_DCZID));
+        }
+        if (pw_tracing) {
+            pw_trace_start();
         }
         if (pw_recording) {
             pw_events_start(h->n_pes, h->ctr, h->clidr);
@@ -120,6 +126,7 @@ static void on_exit_cb(qemu_plugin_id_t id, void *userdata)
     }
     pw_stream_close();
     pw_events_close(&vcpus[0]);
+    pw_trace_close();
     struct pw_runheader *h = pw_run_header();
     if (!pw_profile_close() && h) {
         snprintf(h->error, sizeof h->error, "profile: %s", strerror(errno));
@@ -173,6 +180,10 @@ static bool parse_argument(const char *argument, struct pw_config *config)
         profile_path = value;
     } else if (IS("stacks")) {
         return parse_number(value, &stack_depth) && stack_depth <= PW_MAX_STACK;
+    } else if (IS("trace")) {
+        trace_path = value;
+    } else if (IS("filter")) {
+        filter_path = value;
     } else if (IS("unsynced")) {
         return parse_switch(value, &config->report_unsynced);
     } else if (IS("redundant")) {
@@ -209,7 +220,8 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         if (!parse_argument(argv[i], &config)) {
             fprintf(stderr, "pocwatch: plugin was given '%s' but takes run=, ram=, rambase=, "
                             "ramsize=, table=, rules=, unsynced=on|off, redundant=on|off, "
-                            "stream=, events=, profile=, stacks=0..%d, debug=on|off\n", argv[i],
+                            "stream=, events=, profile=, trace=, filter=, stacks=0..%d, "
+                            "debug=on|off\n", argv[i],
                     PW_MAX_STACK);
             return 1;
         }
@@ -235,6 +247,18 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
             return 1;
         }
         qemu_plugin_register_vcpu_idle_cb(id, on_vcpu_idle);
+    }
+    if (trace_path) {
+        if (!filter_path || events_path || stream_path || profile_path || config.rules_path ||
+            config.report_unsynced || config.track_redundant) {
+            fprintf(stderr, "pocwatch: trace= needs filter=, and does not go with events=, stream=, "
+                            "profile=, rules=, unsynced=on and redundant=on\n");
+            return 1;
+        }
+        if (!pw_trace_open(trace_path, filter_path, instructions_now, error, sizeof error)) {
+            fprintf(stderr, "pocwatch: %s\n", error);
+            return 1;
+        }
     }
     if (events_path &&
         !pw_events_open(events_path, config.ram_base, config.ram_size, error, sizeof error)) {

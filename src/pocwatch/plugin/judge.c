@@ -79,6 +79,7 @@ static bool open_run(const char *path, char *error, unsigned size)
     }
     size_t run_bytes = (size_t)st.st_size;
     judge.header = map(path, run_bytes, 1, error, size);
+    judge.run_bytes = run_bytes;
     const struct pw_runheader *h = judge.header;
     if (h && (h->version != PW_RUN_VERSION || h->header_size != sizeof *h ||
               h->finding_size != sizeof(struct pw_finding) ||
@@ -91,13 +92,54 @@ static bool open_run(const char *path, char *error, unsigned size)
     return judge.header != NULL;
 }
 
+/* RAM of its own for a machine that is replayed, the machine's otherwise. */
+static bool open_ram(const struct pw_config *c, char *error, unsigned size)
+{
+    if (judge.ram_fd >= 0) {
+        close(judge.ram_fd);
+    }
+    judge.ram_fd = -1;
+    if (!c->ram_path) {
+        return (judge.ram = reserve(c->ram_size)) != NULL;
+    }
+    judge.ram = map(c->ram_path, c->ram_size, 0, error, size);
+    return judge.ram && (judge.ram_fd = open(c->ram_path, O_RDONLY)) >= 0;
+}
+
+static void unmap(void *p, uint64_t size)
+{
+    if (p) {
+        munmap(p, size);
+    }
+}
+
+/* What an earlier machine of this process left; a QEMU has only one. */
+static void unmap_all(void)
+{
+    uint64_t lines = pw_ram_size / PW_LINE_BYTES;
+    unmap((void *)judge.ram, pw_ram_size);
+    unmap(judge.header, judge.run_bytes);
+    unmap(pw_lines, lines * sizeof *pw_lines);
+    unmap(pw_writers, lines * PW_CELLS_PER_LINE * sizeof *pw_writers);
+    unmap(judge.fetched, pw_ram_size);
+    unmap(judge.coherent_at, lines * sizeof *judge.coherent_at);
+    unmap(judge.touched, pw_ram_size / 4096);
+    judge.ram = judge.fetched = NULL;
+    judge.header = NULL;
+    judge.coherent_at = NULL;
+    judge.touched = NULL;
+    pw_lines = NULL;
+    pw_writers = NULL;
+}
+
 bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
 {
     uint64_t lines = c->ram_size / PW_LINE_BYTES;
+    unmap_all();
+    pw_ram_base = c->ram_base;
+    pw_ram_size = c->ram_size;
     if (!read_table(c->table_path, error, size) || !open_run(c->run_path, error, size) ||
-        !(judge.ram = map(c->ram_path, c->ram_size, 0, error, size)) ||
-        (judge.ram_fd = open(c->ram_path, O_RDONLY)) < 0 ||
-        !pw_rules_read(c->rules_path, error, size)) {
+        !open_ram(c, error, size) || !pw_rules_read(c->rules_path, error, size)) {
         return false;
     }
     find_settled();
@@ -118,10 +160,11 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
                  (unsigned long)c->ram_size);
         return false;
     }
-    pw_ram_base = c->ram_base;
-    pw_ram_size = c->ram_size;
     judge.report_unsynced = c->report_unsynced;
     judge.keep_stale = c->keep_stale;
+    judge.shard = c->shard;
+    judge.clock_now = 0;
+    judge.touched_pages = 0;
     judge.fill = c->start_on > 0;
     for (unsigned i = 0; c->start_on && i < PW_MAX_PES; i++) {
         judge.pes[i].on = i < c->start_on;

@@ -49,7 +49,7 @@ struct pw_cpu {
 
 struct pw_config {
     const char *run_path;   /* run file, created by the launcher at its final size, mapped shared */
-    const char *ram_path;   /* guest RAM, mapped shared and read-only */
+    const char *ram_path;   /* guest RAM, mapped shared and read-only; NULL: see replay.h */
     uint64_t ram_base;      /* PA of its first byte */
     uint64_t ram_size;
     const char *table_path; /* line automaton as emitted by pocwatch.line */
@@ -58,6 +58,8 @@ struct pw_config {
     bool track_redundant;
     bool keep_stale;   /* for tests: report every stale read, exempt and heal nothing */
     unsigned start_on; /* for tests: PEs that start with their MMU on; a machine starts with none */
+    bool shard; /* one of several that a trace is replayed in, not the first: what is of no line is
+                   counted there */
 };
 
 /* Map files and tables. On failure returns false with a one-line reason in `error`. */

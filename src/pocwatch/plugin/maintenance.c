@@ -10,6 +10,7 @@
 
 #include "events.h"
 #include "profile.h"
+#include "recorder.h"
 #include "rules.h"
 #include "stacks.h"
 #include "stream.h"
@@ -43,9 +44,10 @@ static unsigned ruled(unsigned asked, const struct pw_site *site, const struct p
     uint64_t pa = page ? page->pa | (va & 4095) : PW_NO_ADDRESS;
     uint64_t ipa = page && page->ipa != PW_NO_ADDRESS ? page->ipa | (va & 4095) : pa;
     unsigned op = same_side(asked, pw_rules_apply(asked, site, ipa, pa, rule));
-    judge.header->maintenance[asked]++;
+    bool counts = page || !judge.shard;
+    judge.header->maintenance[asked] += counts;
     if (*rule >= 0) {
-        judge.header->matched[*rule]++;
+        judge.header->matched[*rule] += counts;
         *flags |= op == PW_RULE_DROPPED ? PW_FLAG_DROPPED : PW_FLAG_WEAKENED;
     }
     return op;
@@ -101,6 +103,10 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
            uint64_t va, unsigned op, unsigned flags)
 {
     struct pe *pe = &judge.pes[cpu->pe];
+    if (pw_tracing) {
+        pw_trace_dc(cpu, site, page, va, op, flags);
+        return;
+    }
     enter();
     pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
     int rule;
@@ -151,6 +157,10 @@ void pw_dc(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page 
 
 void pw_outer(uint64_t pa, unsigned op)
 {
+    if (pw_tracing) {
+        pw_trace_outer(pa, op);
+        return;
+    }
     enter();
     catch_up(line_of(pa));
     step(line_of(pa), 0xff, judge.table.event[op], PW_NO_EVENT);
@@ -163,13 +173,24 @@ static void catch_up_line(uint64_t line, const struct pe *pe)
     catch_up(line);
 }
 
-/* Before the low bits of the epoch come round, every line has to know. */
+static void stop_fast_stores(uint64_t line, const struct pe *pe)
+{
+    (void)pe;
+    if (epochs_behind(&pw_lines[line])) {
+        pw_lines[line].store_ok = 0;
+    }
+}
+
+/* Before the low bits of the epoch come round, which the fast paths compare, no line may be behind and
+ * take them; before all bits do, every line has to know. */
 static void next_epoch(void)
 {
     judge.epoch++;
     pw_epoch_bits = (uint8_t)(judge.epoch * LINE_EPOCH);
-    if (judge.epoch % (EPOCHS / 2) == 0) {
+    if (judge.epoch % (1u << (EPOCH_BITS - 1)) == 0) {
         for_all_lines(catch_up_line, NULL);
+    } else if (judge.epoch % (EPOCHS / 2) == 0) {
+        for_all_lines(stop_fast_stores, NULL);
     }
 }
 
@@ -196,6 +217,10 @@ static void issue_all(unsigned issuer)
 void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
            uint64_t va, unsigned op, bool all_pes)
 {
+    if (pw_tracing) {
+        pw_trace_ic(cpu, site, page, va, op, all_pes);
+        return;
+    }
     enter();
     pw_who who = pw_who_of(cpu, site, page ? page->kind : PW_KIND_WB, page && page->mmu_on);
     unsigned flags = 0, asked = op;
@@ -338,7 +363,10 @@ static void dmb(struct pw_cpu *cpu)
 void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op)
 {
     struct pe *pe = &judge.pes[cpu->pe];
-    (void)site;
+    if (pw_tracing) {
+        pw_trace_barrier(cpu, site, op);
+        return;
+    }
     if (op == PW_OP_ISB) {
         pe->synced_at = judge.clock_now;
         return;
@@ -378,6 +406,10 @@ static void open_line(uint64_t line, const struct pe *pe)
 void pw_mmu(struct pw_cpu *cpu, bool on)
 {
     int now = 0;
+    if (pw_tracing) {
+        pw_trace_mmu(cpu, on);
+        return;
+    }
     enter();
     judge.pes[cpu->pe].on = on;
     for (unsigned i = 0; i < PW_MAX_PES; i++) {

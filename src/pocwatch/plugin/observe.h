@@ -39,6 +39,9 @@ void set_dczid(uint64_t value);
 /* Move the counts of the last blocks to the totals, now and then out to the run file. */
 void drain(struct vcpu *v);
 
+/* How many instructions all PEs have executed, the others as far as they told. */
+uint64_t instructions_now(const struct pw_cpu *cpu);
+
 /* Translation of a block: registers the callbacks below. */
 void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 

@@ -27,6 +27,17 @@ void __attribute__((noinline)) drain(struct vcpu *v)
     publish(v);
 }
 
+uint64_t instructions_now(const struct pw_cpu *cpu)
+{
+    const struct vcpu *v = (const void *)cpu; /* its first member */
+    const struct pw_runheader *h = pw_run_header();
+    uint64_t sum = v->instructions + (uint32_t)v->pending;
+    for (unsigned pe = 0; pe < h->n_pes && pe < PW_MAX_PES; pe++) {
+        sum += pe == cpu->pe ? 0 : h->instructions[pe];
+    }
+    return sum;
+}
+
 /* An exception that was taken to EL2 from guest `vm`: its registers. */
 static void record_exception(struct vcpu *v, unsigned vm, uint64_t vector)
 {

@@ -164,20 +164,24 @@ static void deduplicate(struct pw_pending *p)
     }
 }
 
-void pw_pending_step(struct pw_pending *p, const struct pw_table *t, int fill, unsigned cells,
+bool pw_pending_step(struct pw_pending *p, const struct pw_table *t, int fill, unsigned cells,
                      unsigned own, unsigned others)
 {
+    bool changed = p->n_windows;
     for (unsigned i = 0; i < p->n_branches; i++) {
-        uint8_t *states = p->branches[i].states;
+        uint8_t *states = p->branches[i].states, before[PW_CELLS_PER_LINE];
+        memcpy(before, states, sizeof before);
         for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
             unsigned event = cells >> c & 1 ? own : others;
             if (event != PW_NO_EVENT) {
                 states[c] = t->delta[fill][event][states[c]];
             }
         }
+        changed |= p->branches[i].n || memcmp(before, states, sizeof before);
     }
     deduplicate(p);
     settle(p, t, fill);
+    return changed;
 }
 
 static bool waits(const struct pw_branch *b, unsigned pe, bool all)

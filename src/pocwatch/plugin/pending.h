@@ -47,8 +47,9 @@ struct pw_pending *pw_pending_get(uint64_t line, const uint8_t states[PW_CELLS_P
 void pw_pending_drop(struct pw_pending *p);
 void pw_pending_drop_all(void);
 
-/* Events; `t` is the table, `fill` whether caches may fill on their own. */
-void pw_pending_step(struct pw_pending *p, const struct pw_table *t, int fill, unsigned cells,
+/* Events; `t` is the table, `fill` whether caches may fill on their own. Returns whether anything changed,
+ * or is in flight and may have. */
+bool pw_pending_step(struct pw_pending *p, const struct pw_table *t, int fill, unsigned cells,
                      unsigned own, unsigned others); /* events, PW_NO_EVENT for none */
 /* The PE's own access: `all` sees everything done, otherwise what a DMB came after. */
 void pw_pending_force(struct pw_pending *p, unsigned pe, bool all);

@@ -41,8 +41,7 @@ _Static_assert(sizeof(struct place) <= PLACE_BYTES, "struct place");
 static char *arena;
 static uint32_t n_places; /* number 0 stands for none */
 
-/* The number is left alone, at 0, when all are used up. */
-static struct place *new_place(uint32_t *number)
+static void make_arena(void)
 {
     if (!arena) {
         arena = mmap(NULL, (size_t)PLACE_BYTES * MAX_PLACES, PROT_READ | PROT_WRITE,
@@ -52,6 +51,12 @@ static struct place *new_place(uint32_t *number)
         }
         n_places = 1;
     }
+}
+
+/* The number is left alone, at 0, when all are used up. */
+static struct place *new_place(uint32_t *number)
+{
+    make_arena();
     if (n_places == MAX_PLACES) {
         return allocate(sizeof(struct place));
     }
@@ -63,6 +68,20 @@ const struct pw_site *site_by_number(uint32_t number)
 {
     return number && number < n_places ? (const void *)(arena + (size_t)PLACE_BYTES * number)
                                        : NULL;
+}
+
+const struct pw_site *site_restore(uint32_t number, uint64_t pc, uint64_t pc_pa, uint32_t encoding,
+                                   unsigned el)
+{
+    if (!number || number >= MAX_PLACES) {
+        return NULL;
+    }
+    make_arena();
+    struct place *p = (void *)(arena + (size_t)PLACE_BYTES * number);
+    p->site = (struct pw_site){.pc = pc, .pc_pa = pc_pa, .insn = encoding, .el = el & 3,
+                               .number = number & 0xffffff};
+    n_places = number < n_places ? n_places : number + 1;
+    return &p->site;
 }
 
 static uint64_t mix(uint64_t h, uint64_t x)

@@ -13,7 +13,7 @@ static struct pw_runheader *header;
 static struct pw_finding *findings;
 static struct pw_kept_frame *frames;
 static uint32_t *kept; /* by number of a frame, its number in the run file; 0: not there */
-static uint64_t reports;
+static uint64_t reports, at;
 
 /* Slots by hash of what makes findings the same, 0: free, else index + 1. */
 enum { SLOTS = 1 << 16 };
@@ -31,7 +31,12 @@ void pw_report_open(struct pw_runheader *h)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     kept = kept == MAP_FAILED ? NULL : kept;
     memset(slots, 0, sizeof slots);
-    reports = 0;
+    reports = at = 0;
+}
+
+void pw_report_at(uint64_t seq)
+{
+    at = seq;
 }
 
 uint64_t pw_reports(void)
@@ -54,12 +59,15 @@ static uint64_t lost_maintenance(const struct pw_finding *f)
 
 /* Findings are told apart by who lost whose write: the maintenance a rule took away if there is one
  * (all that read the line afterwards suffer from the same loss), the reading instruction otherwise. */
-static bool same(const struct pw_finding *a, const struct pw_finding *b)
+bool pw_same_finding(const struct pw_finding *a, const struct pw_finding *b)
 {
+    if (a->kind != b->kind || a->writer.pc != b->writer.pc) { /* most are not */
+        return false;
+    }
     uint64_t lost = lost_maintenance(a);
-    return a->kind == b->kind && a->access.op == b->access.op && a->access.kind == b->access.kind &&
+    return a->access.op == b->access.op && a->access.kind == b->access.kind &&
            a->access.el == b->access.el && a->access.flags == b->access.flags &&
-           a->writer.pc == b->writer.pc && lost == lost_maintenance(b) &&
+           lost == lost_maintenance(b) &&
            (lost != PW_NO_ADDRESS || a->access.pc == b->access.pc);
 }
 
@@ -122,7 +130,7 @@ void pw_report(const struct pw_access *access, struct pw_cpu *cpu, const struct 
                pw_who writer)
 {
     struct pw_finding new = {.access = *access, .kind = (uint8_t)kind, .cell = (uint8_t)cell,
-                             .line_size = 64, .count = 1};
+                             .line_size = 64, .count = 1, .first = at};
     bool truncated;
     new.writer = (struct pw_event){.pc = PW_NO_ADDRESS, .pc_pa = PW_NO_ADDRESS, .rule = -1,
                                    .pc_ipa = PW_NO_ADDRESS, .op = PW_OP_ST,
@@ -138,14 +146,14 @@ void pw_report(const struct pw_access *access, struct pw_cpu *cpu, const struct 
     }
     reports++;
     uint64_t lost = lost_maintenance(&new);
-    uint64_t hash = ((lost != PW_NO_ADDRESS ? lost : access->pc) ^ new.writer.pc * 31 ^ kind << 7 ^
-                     access->kind << 11 ^ access->flags << 3) *
+    uint64_t hash = ((lost != PW_NO_ADDRESS ? lost : access->pc) ^ new.writer.pc * 31 ^
+                     (unsigned)new.kind << 7 ^ access->kind << 11 ^ access->flags << 3) *
                     UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < MAX_PROBES; i++) {
         uint32_t *slot = &slots[((hash >> 40) + i) & (SLOTS - 1)];
         if (*slot) {
             struct pw_finding *f = &findings[*slot - 1];
-            if (same(f, &new)) {
+            if (pw_same_finding(f, &new)) {
                 f->count++;
                 return;
             }

@@ -12,4 +12,13 @@ void pw_report(const struct pw_access *access, struct pw_cpu *cpu, const struct 
 /* How many reads were reported so far, counted each time. */
 PW_API uint64_t pw_reports(void);
 
+/* From here on, reads are of this record of a trace: pw_finding.first. */
+void pw_report_at(uint64_t seq);
+/* Whether two reads are told as one finding. */
+bool pw_same_finding(const struct pw_finding *a, const struct pw_finding *b);
+/* Add the findings and counters of `from` to those of `into`: shards by line of one machine. Findings
+ * that one machine would have told as one become one, that of the first read; they end in the order of
+ * first reads. */
+PW_API void pw_report_merge(struct pw_runheader *into, const struct pw_runheader *from);
+
 #endif

@@ -69,3 +69,23 @@ unsigned pw_rules_apply(unsigned op, const struct pw_site *site, uint64_t ipa, u
     }
     return op;
 }
+
+bool pw_rules_replayable(char *error, unsigned size)
+{
+    for (unsigned i = 0; i < n_rules; i++) {
+        int op = rules[i].op, becomes = (int)rules[i].becomes;
+        bool dropped = rules[i].becomes == PW_RULE_DROPPED || becomes == op;
+        bool of_data = op < PW_OP_IC_IVAU, data = becomes < PW_OP_IC_IVAU;
+        bool clean = becomes >= PW_OP_DC_CVAC && becomes <= PW_OP_DC_CIVAC;
+        bool set_way = op >= PW_OP_DC_CSW && op <= PW_OP_DC_ISW;
+        bool clean_set_way = becomes == PW_OP_DC_CSW || becomes == PW_OP_DC_CISW;
+        bool fewer = op == PW_OP_IC_IALLUIS && becomes == PW_OP_IC_IALLU;
+        if (!dropped && of_data == data && !(of_data && clean) && !(set_way && clean_set_way) && !fewer) {
+            snprintf(error, size, "rules: a recording does not hold what operation %d as %d would do; "
+                                  "accepted: dropping it, a clean, or one of its own kind that cleans",
+                     op, becomes);
+            return false;
+        }
+    }
+    return true;
+}

@@ -13,4 +13,8 @@ bool pw_rules_read(const char *path, char *error, unsigned size);
 unsigned pw_rules_apply(unsigned op, const struct pw_site *site, uint64_t ipa, uint64_t pa,
                         int *rule);
 
+/* Whether a recording holds what the rules ask for: they only take away or weaken. Otherwise false, with a
+ * one-line reason in `error`. */
+bool pw_rules_replayable(char *error, unsigned size);
+
 #endif

@@ -24,7 +24,7 @@ struct pw_line {
     uint8_t fetch_ok;          /* bit k: fetches of PW_KIND k are fresh, whole line */
     uint8_t flags;             /* LINE_*, and the epoch */
     uint8_t istale[2];         /* cells that I-caches may hold an old value of: [0] WB, [1] NC */
-    uint8_t unused[2];
+    uint16_t epoch_high;       /* the epoch's bits above those in `flags` */
     uint8_t states[PW_CELLS_PER_LINE];
 };
 

@@ -74,7 +74,7 @@ void find_ok(uint64_t line)
     if (l->flags & LINE_RAN) { /* what is written there is looked at */
         stores = 0;
     }
-    l->store_ok = judge.report_unsynced || judge.all_in_flight ? 0 : (uint8_t)stores;
+    l->store_ok = judge.report_unsynced || judge.all_in_flight || epochs_behind(l) ? 0 : (uint8_t)stores;
 }
 
 struct pw_pending *pending_of(uint64_t line)
@@ -153,10 +153,10 @@ bool step(uint64_t line, unsigned cells, unsigned own, unsigned others)
         memcpy(l->states, next, sizeof next);
         return true;
     }
-    pw_pending_step(p, &judge.table, judge.fill, cells, own, others);
+    bool changed = pw_pending_step(p, &judge.table, judge.fill, cells, own, others);
     taint_sources(line);
     collapse(line, p);
-    return true;
+    return changed;
 }
 
 void see_done(uint64_t line, unsigned pe, unsigned kind)
@@ -228,7 +228,7 @@ static void complete_all(uint64_t line, unsigned first, unsigned n)
 void catch_up_but(uint64_t line, unsigned first, unsigned n)
 {
     struct pw_line *l = &pw_lines[line];
-    uint32_t behind = (uint8_t)(pw_epoch_bits - (l->flags & -LINE_EPOCH)) / LINE_EPOCH;
+    uint32_t behind = epochs_behind(l);
     if (!behind) {
         return;
     }
@@ -236,6 +236,7 @@ void catch_up_but(uint64_t line, unsigned first, unsigned n)
         complete_all(line, first, n);
     }
     l->flags = (uint8_t)((l->flags & (LINE_EPOCH - 1)) | pw_epoch_bits);
+    l->epoch_high = (uint16_t)(judge.epoch / EPOCHS);
     l->store_ok = 0;
 }
 

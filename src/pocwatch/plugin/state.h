@@ -38,12 +38,14 @@ enum { SETTLED_LOAD = 1, SETTLED_STORE = 2, SETTLED_NEIGHBOUR = 4, SETTLED_FRESH
 extern struct judge {
     struct pw_table table;
     struct pw_runheader *header;
+    uint64_t run_bytes;
     const char *ram;
     int ram_fd;            /* open until the snapshot is taken */
     char *fetched;         /* RAM as the I-side was last coherent with it, line by line */
     uint32_t *coherent_at; /* per line, `clock_now` when its I-side became coherent */
     uint32_t clock_now;    /* counts I-side completions, for `unsynced` */
     bool report_unsynced, keep_stale;
+    bool shard;            /* see pw_config */
     uint8_t settled[2][256];         /* by fill switch and state: SETTLED_* */
     uint32_t epoch, last_all_done;   /* see catch_up */
     unsigned all_in_flight;          /* PEs with an IC by all, broadcast, issued, not complete */
@@ -68,6 +70,14 @@ static inline void leave(void)
     if (judge.header->n_pes != 1) {
         pthread_mutex_unlock(&judge.lock);
     }
+}
+
+/* The epoch up to which a line knows; see catch_up_but. */
+enum { EPOCH_BITS = 22 };
+static inline uint32_t epochs_behind(const struct pw_line *l)
+{
+    uint32_t known = (uint32_t)l->epoch_high * EPOCHS + l->flags / LINE_EPOCH;
+    return (judge.epoch - known) & ((1u << EPOCH_BITS) - 1);
 }
 
 static inline uint64_t line_of(uint64_t pa)
@@ -112,6 +122,8 @@ struct pw_window *open_window(uint64_t line, unsigned issuer);
 /* Give the line windows of its own for every IC by all in flight; before its sources move. */
 void open_windows(uint64_t line);
 void written(uint64_t line, unsigned cells);
+/* Before anything is fetched: judge.fetched gets what RAM holds. Once. */
+void take_snapshot(void);
 /* An instruction was fetched from a source that may be stale. */
 void spoiled(uint64_t line, unsigned cells);
 

@@ -23,16 +23,17 @@ class Mark(enum.IntEnum):
 
     SITE = 64
     """An instruction, before its first use. `site`: its number, from 1; numbers that never come are of
-    instructions that the trace does not need. `va`: its PC, `pa`: the PA of that, `ipa`: its encoding, `el`."""
+    instructions that the trace does not need. `va`: its PC, `pa`: the PA of that, `ipa`: its encoding;
+    `el`."""
     STACK = 65
     """A frame of a call stack, before its first use. `stack`: its number, from 1, without gaps;
     `writer`: the number of the caller's frame, 0 for none; `va`: the return address, or the PC of the
-    innermost frame, `pa` and `ipa`: the PA and IPA of that; `el`, `vm_id`; `flags`: 1 if it comes from the
-    link register (`plugin/stacks.h`)."""
+    innermost frame, `pa` and `ipa`: the PA and IPA of that; `el`, `vm_id`; `flags`: 1 if it is from
+    the link register (`plugin/stacks.h`)."""
     CONTENT = 66
     """What the 8 bytes of RAM at `pa` are from here on, in `va`; zero before the first. Only where
     instructions may be compared, and of lines that were written. `seq` 0: what was there before the first
-    instruction executed, also if the record comes late; otherwise the `seq` of the record that follows."""
+    instruction executed, also if the record comes late; otherwise the `seq` of the record it precedes."""
     WRITER = 67
     """Who wrote the 8 bytes at `pa` last, `writer` (`plugin/history.h`: pw_who), where that is not known
     from the stores in the trace. Comes before a read that may be stale; `seq` is that read's."""

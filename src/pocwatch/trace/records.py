@@ -15,7 +15,7 @@ import enum
 from pocwatch import cdecl
 
 MAGIC = b"POCWATCH"
-VERSION = 2
+VERSION = 3
 NO_ADDRESS = 0xFFFF_FFFF_FFFF_FFFF
 MAX_PES = 64
 MAX_RULES = 64
@@ -143,7 +143,7 @@ class Finding(_Record):
         ("line_size", ctypes.c_uint16),
         ("states", ctypes.c_uint16 * CELLS_PER_LINE),  # data-side state of each cell before the read
         ("istate", ctypes.c_uint16),  # instruction-side state of the instruction, fetches only
-        ("reserved", ctypes.c_uint16 * 4),
+        ("first", ctypes.c_uint64),  # of a replayed trace: `seq` of the record of the first read
         ("history", Event * HISTORY_EVENTS),  # oldest first
     )
 
