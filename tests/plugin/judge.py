@@ -10,6 +10,8 @@ import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 
+from judge_config import Config
+
 from pocwatch.arch.ops import DATA_MAINTENANCE, OUTER_MAINTENANCE, Kind, Op
 from pocwatch.line import table
 from pocwatch.line.word import Step
@@ -49,22 +51,6 @@ class Cpu(ctypes.Structure):
         ("vm", ctypes.c_uint8),
         ("vm_id", ctypes.c_uint16),
         ("fetch_ipa", ctypes.c_uint64),
-    )
-
-
-class Config(ctypes.Structure):
-    _fields_ = (
-        ("run_path", ctypes.c_char_p),
-        ("ram_path", ctypes.c_char_p),
-        ("ram_base", ctypes.c_uint64),
-        ("ram_size", ctypes.c_uint64),
-        ("table_path", ctypes.c_char_p),
-        ("rules_path", ctypes.c_char_p),
-        ("report_unsynced", ctypes.c_bool),
-        ("track_redundant", ctypes.c_bool),
-        ("keep_stale", ctypes.c_bool),
-        ("start_on", ctypes.c_uint),
-        ("shard", ctypes.c_bool),
     )
 
 

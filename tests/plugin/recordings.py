@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from judge import Config
+from judge_config import Config
 
 from pocwatch.arch.ops import Kind, Op
 from pocwatch.line import filter as filters

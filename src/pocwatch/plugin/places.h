@@ -38,11 +38,11 @@ struct block {
 
 const struct pw_site *site_by_number(uint32_t number); /* NULL for 0 */
 
-PW_API /* For a trace that is replayed: the site that has this number there. NULL if there can be none. */
+/* For a trace that is replayed: the site that has this number there. NULL if there can be none. */
 const struct pw_site *site_restore(uint32_t number, uint64_t pc, uint64_t pc_pa, uint32_t encoding,
                                    unsigned el);
 
-struct place *place_intern(uint64_t pc, uint64_t pc_pa, uint32_t encoding, unsigned el);
+PW_API struct place *place_intern(uint64_t pc, uint64_t pc_pa, uint32_t encoding, unsigned el);
 /* `candidate` has `n_lines` lines; returned is a block of that content, which may be an older one. */
 const struct block *block_intern(const struct block *candidate);
 
