@@ -143,6 +143,7 @@ def _check_recording(options: Options) -> None:
         ("--redundant", options.redundant),
         ("--stream", options.stream),
         ("--events", options.events),
+        ("--profile", options.profile),
     ):
         if value:
             raise UsageError(
