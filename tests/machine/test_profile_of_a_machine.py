@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,7 +107,7 @@ function publish
     subs x2, x2, #1
     b.ne 1b
     mov x0, #0
-    dc isw, x0
+    dc csw, x0
     dsb sy
     ldp x29, x30, [sp], #16
     ret
@@ -166,10 +169,7 @@ def names(site: CallSite) -> str:
 
 def told(profile: Profile) -> dict[tuple[str, Op], tuple[int, int, int, int]]:
     """Count, judged, redundant, lines by call stack and operation."""
-    (platform,) = profile.platforms
-    return {
-        (names(s), s.op): (s.count, s.judged, s.redundant[platform], s.lines) for s in profile.sites
-    }
+    return {(names(s), s.op): (s.count, s.judged, s.redundant, s.lines) for s in profile.sites}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_counted_by_hand(
         ("_start;publish", Op.DC_CVAU): (4, 4, to_pou, 4),
         ("_start;publish", Op.IC_IVAU): (4, 4, to_pou, 4),
         ("_start;publish", Op.DC_CVAC): (4, 4, to_poc, 4),
-        ("_start;publish", Op.DC_ISW): (1, 0, 0, 0),
+        ("_start;publish", Op.DC_CSW): (1, 0, 0, 0),
     }
 
 
@@ -206,12 +206,55 @@ def test_folded_and_table(plugin_path: Path, program: Path) -> None:
     assert report_profile.folded(profile, costs) == (
         "_start;again;cleaner;dc civac 8\n"
         "_start;once;cleaner;dc civac 8\n"
+        "_start;publish;dc csw 1\n"
         "_start;publish;dc cvac 4\n"
         "_start;publish;dc cvau 4\n"
-        "_start;publish;dc isw 1\n"
         "_start;publish;ic ivau 4\n"
     )
     assert report_profile.folded(profile, costs, "redundant") == "_start;again;cleaner;dc civac 8\n"
     first = report_profile.rows(profile, costs)[0]
     assert names(first.site) == "_start;again;cleaner"
     assert first.cost == first.waste
+
+
+def test_on_which_platforms(plugin_path: Path, program: Path, tmp_path: Path) -> None:
+    """As counted by hand above, in one command."""
+    loaders = (
+        f"loader,file={program},addr={START:#x},force-raw=on",
+        f"loader,addr={START:#x},cpu-num=0",
+    )
+    asked = ["--profile-json", str(tmp_path / "p.json"), "--profile-on", "neoverse-dic,xgene-l3-up"]
+    source = Path(__file__).parents[2] / "src"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from pocwatch.cli.main import main; main()", "run", "--quiet"),
+            *("--platform", "cortex-a57-up", "--symbols", f"{program}.elf", "--profile", *asked),
+            *("--", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-m", "64M"),
+            *("-nodefaults", "-display", "none"),
+            *(word for each in loaders for word in ("-device", each)),
+        ],
+        env={**os.environ, "PYTHONPATH": str(source), "POCWATCH_PLUGIN": str(plugin_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert found["platforms"] == ["cortex-a57-up", "neoverse-dic", "xgene-l3-up"]
+    both = {"cortex-a57-up", "xgene-l3-up"}
+    everywhere = both | {"neoverse-dic"}
+    needed = {
+        (site["op"], function(site["stack"][1]["symbol"])): {p for p, n in site["needed"].items() if n}
+        for site in found["sites"]
+    }
+    assert needed == {
+        ("dc civac", "once"): everywhere,
+        ("dc civac", "again"): set(),
+        ("dc cvau", "_start"): both,
+        ("ic ivau", "_start"): both,
+        ("dc cvac", "_start"): everywhere,
+        ("dc csw", "_start"): set(),
+    }
+    assert "needed on cortex-a57-up, neoverse-dic, xgene-l3-up\n" in done.stderr
+    assert "needed on no platform\n" in done.stderr

@@ -13,7 +13,7 @@ from pocwatch.cost import model
 from pocwatch.cost.quantity import Estimate
 from pocwatch.report import profile as report
 from pocwatch.sanitizer.findings import Frame
-from pocwatch.sanitizer.profile import CallSite, Profile
+from pocwatch.sanitizer.profile import CallSite, Profile, merged
 
 COSTS = model.load()
 # flamegraph.pl: a stack, and behind the last space its count
@@ -29,7 +29,8 @@ def site(op: Op, count: int, redundant: int, *names: str | None, **more: object)
         "judged": count,
         "dirty": 0,
         "lines": count,
-        "redundant": {"a": redundant},
+        "redundant": redundant,
+        "needed": {"a": count - redundant},
     }
     return CallSite(op=op, stack=stack, count=count, **(given | more))  # type: ignore[arg-type]
 
@@ -74,17 +75,23 @@ def test_table() -> None:
 
 
 def test_on_which_platforms_it_is_needed() -> None:
-    sites = [
-        replace(site(Op.DC_CIVAC, 9, 9, "f"), redundant={"a": 9, "b": 8}),
-        replace(site(Op.DC_CVAU, 9, 9, "f"), redundant={"a": 9, "b": 9}),
+    """Sites are known again by their stacks; one that only another run has is left out."""
+    here = [site(Op.DC_CIVAC, 9, 9, "f"), site(Op.DC_CVAU, 9, 9, "f")]
+    there = [
+        replace(site(Op.DC_CVAU, 9, 9, "f"), needed={"b": 0}),
+        replace(site(Op.DC_CIVAC, 8, 7, "f"), needed={"b": 1}),
+        replace(site(Op.DC_CVAC, 8, 7, "f"), needed={"b": 1}),
     ]
-    profile = Profile(("a", "b"), sites)
-    assert [s.needed_on() for s in sites] == [("b",), ()]
+    profile = merged([Profile(("a",), here), Profile(("b",), there)])
+    assert profile.platforms == ("a", "b")
+    assert [(s.op, s.count, s.needed_on()) for s in profile.sites] == [
+        (Op.DC_CIVAC, 9, ("b",)),
+        (Op.DC_CVAU, 9, ()),
+    ]
     text = report.text(profile, COSTS)
     assert "needed on b\n" in text
     assert "needed on no platform\n" in text
-    found = report.data(profile, COSTS)["sites"]
-    assert [s["needed_on"] for s in found] in ([["b"], []], [[], ["b"]])
+    assert {"a": 0, "b": 1} in [s["needed"] for s in report.data(profile, COSTS)["sites"]]
 
 
 @pytest.mark.parametrize("value", ["operations", "redundant", "ns"])

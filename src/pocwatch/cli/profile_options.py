@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pocwatch.cli.options import split
+
 if TYPE_CHECKING:
+    from pocwatch.sanitizer.launch import Options
     from pocwatch.sanitizer.profile import Profile
 
 _PATH = click.Path(path_type=Path)
@@ -26,6 +29,7 @@ class ProfileOptions:
     folded: Path | None
     value: str
     costs: str
+    platforms: tuple[str, ...] = ()
     found: list[Profile] = field(default_factory=list)
 
     @property
@@ -37,11 +41,24 @@ class ProfileOptions:
         """Raise UsageError or CostError, before the machine starts, for what could not be written."""
         from pocwatch.cost import model
         from pocwatch.report import files
+        from pocwatch.sanitizer.errors import UsageError
 
         model.load(self.costs)
+        if self.platforms and not self.wanted:
+            raise UsageError("--profile-on: there is no profile; add --profile")
         for option, path in (("--profile-json", self.json), ("--folded", self.folded)):
             if path is not None:
                 files.check_writable(option, path)
+
+    def run_again(self, options: Options, *, quiet: bool) -> None:
+        """Run the machine once for each further platform. Raise RunError."""
+        from pocwatch.cli.execute import note
+        from pocwatch.sanitizer import launch
+
+        for name in self.platforms if self.found else ():
+            note(f"the machine once more, for the profile on platform {name}")
+            again = replace(options, platform=name, keep=None, stream=None, events=None)
+            launch.run(launch.plan(again), (lambda _: None) if quiet else note)
 
     def write(self) -> None:
         """Print the table and write the files. Raise MachineError when the disk does not take them."""
@@ -50,12 +67,13 @@ class ProfileOptions:
         from pocwatch.cost import model
         from pocwatch.report import files, profile
         from pocwatch.sanitizer.errors import MachineError
+        from pocwatch.sanitizer.profile import merged
 
         if not self.wanted:
             return
         if not self.found:
             raise MachineError("there is no profile: the machine did not end in order")
-        (found,), costs = self.found, model.load(self.costs)
+        found, costs = merged(self.found), model.load(self.costs)
         if self.table:
             click.echo(profile.text(found, costs), err=True, nl=False)
         if self.json is not None:
@@ -91,6 +109,15 @@ _OPTIONS = (
         help="What --folded counts: operations, the redundant ones, or ns wasted.",
     ),
     click.option(
+        "--profile-on",
+        "platforms",
+        multiple=True,
+        metavar="NAME,...",
+        callback=split,
+        help="Say on which of these platforms operations are needed, too: the machine is run once more "
+        "for each. Repeatable.",
+    ),
+    click.option(
         "--costs",
         default="default",
         show_default=True,
@@ -111,9 +138,10 @@ def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         folded: Path | None,
         value: str,
         costs: str,
+        platforms: list[str],
         **others: Any,
     ) -> Any:
-        asked = ProfileOptions(table, profile_json, folded, value, costs)
+        asked = ProfileOptions(table, profile_json, folded, value, costs, tuple(platforms))
         return command(*args, profiling=asked, **others)
 
     for option in reversed(_OPTIONS):

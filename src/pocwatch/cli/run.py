@@ -107,24 +107,23 @@ def command(
     from pocwatch.sanitizer.launch import Options
 
     profiling.check()
-    report = execute.run(
-        Options(
-            command=qemu,
-            platform=platform,
-            symbols=symbols,
-            drop=drop,
-            weaken=weaken,
-            suppressions=reporting.suppressions,
-            unsynced=unsynced,
-            redundant=redundant,
-            keep=keep,
-            stream=stream,
-            events=events,
-            stacks=stacks,
-            profile=profiling.found.append if profiling.wanted else None,
-        ),
-        reporting,
-        quiet=quiet,
+    options = Options(
+        command=qemu,
+        platform=platform,
+        symbols=symbols,
+        drop=drop,
+        weaken=weaken,
+        suppressions=reporting.suppressions,
+        unsynced=unsynced,
+        redundant=redundant,
+        keep=keep,
+        stream=stream,
+        events=events,
+        stacks=stacks,
+        profile=profiling.found.append if profiling.wanted else None,
     )
+    report = execute.run(options, reporting, quiet=quiet)
+    if not report.machine_failed:
+        profiling.run_again(options, quiet=quiet)
     profiling.write()
     return reporting.exit_code(report)

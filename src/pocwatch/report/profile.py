@@ -37,19 +37,17 @@ class Row:
     """A call site with its price; `waste` is the part of `cost` that was for nothing."""
 
     site: CallSite
-    redundant: int  # on the run's platform
     cost: Estimate
     waste: Estimate
 
 
 def rows(profile: Profile, model: CostModel) -> list[Row]:
     """Return the call sites, the largest waste first; then the most redundant operations."""
-    priced = [_priced(site, profile.platforms[0], model) for site in profile.sites]
-    return sorted(priced, key=lambda r: (-r.waste.typical, -r.redundant, -r.site.count, _name(r)))
+    priced = [_priced(site, model) for site in profile.sites]
+    return sorted(priced, key=lambda r: (-r.waste.typical, -r.site.redundant, -r.site.count, _name(r)))
 
 
-def _priced(site: CallSite, platform: str, model: CostModel) -> Row:
-    redundant = site.redundant[platform]
+def _priced(site: CallSite, model: CostModel) -> Row:
     if site.op in _TO_POC:
         absent, clean = model["dc_poc_absent"], model["dc_poc_clean"]
         unknown = Estimate(
@@ -62,7 +60,7 @@ def _priced(site: CallSite, platform: str, model: CostModel) -> Row:
     else:
         each = model[_COSTS[site.op]]
         cost = each * site.count
-    return Row(site, redundant, cost, each * redundant)
+    return Row(site, cost, each * site.redundant)
 
 
 def _name(row: Row) -> str:
@@ -87,8 +85,8 @@ def data(profile: Profile, model: CostModel) -> dict[str, Any]:
                 "count": row.site.count,
                 "judged": row.site.judged,
                 "lines": row.site.lines,
-                "redundant": dict(row.site.redundant),
-                "needed_on": list(row.site.needed_on()),
+                "redundant": row.site.redundant,
+                "needed": dict(row.site.needed),
                 "cost_ns": _bounds(row.cost),
                 "waste_ns": _bounds(row.waste),
             }
@@ -105,7 +103,7 @@ def text(profile: Profile, model: CostModel, most: int = 20) -> str:
     """Return the table, of at most `most` call sites."""
     table = rows(profile, model)
     done = sum(row.site.count for row in table)
-    redundant = sum(row.redundant for row in table)
+    redundant = sum(row.site.redundant for row in table)
     lines = [
         f"pocwatch: profile on platform {profile.platforms[0]}: {_counted(done, 'operation')} at "
         f"{_counted(len(table), 'call site')},",
@@ -125,7 +123,7 @@ def text(profile: Profile, model: CostModel, most: int = 20) -> str:
 
 def _told(row: Row, platforms: Sequence[str]) -> Iterator[str]:
     site = row.site
-    told = _share(row.redundant, site.judged) if site.judged else "not judged"
+    told = _share(site.redundant, site.judged) if site.judged else "not judged"
     yield (
         f"  {row.waste!s:<22}{told:>19}{site.count:>13,}{site.lines:>11,}  {site.op.spelling}"
     )
@@ -169,7 +167,7 @@ def folded(profile: Profile, model: CostModel, value: str = "operations") -> str
     for row in rows(profile, model):
         amount = {
             "operations": row.site.count,
-            "redundant": row.redundant,
+            "redundant": row.site.redundant,
             "ns": round(row.waste.typical),
         }[value]
         frames = [_folded_name(words.function_or_pc(frame)) for frame in reversed(row.site.stack)]

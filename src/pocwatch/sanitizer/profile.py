@@ -8,8 +8,8 @@ counted, and not judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pocwatch.arch.ops import Op
 from pocwatch.sanitizer.findings import Frame
@@ -30,19 +30,39 @@ class CallSite:
     judged: int  # of these, on a line
     dirty: int  # of those judged, on a line of which memory may have been stale
     lines: int  # different ones
-    redundant: Mapping[str, int]  # of those judged, by platform
+    redundant: int  # of those judged
+    needed: Mapping[str, int]  # by platform, how many of those judged there were not redundant
 
     def needed_on(self) -> tuple[str, ...]:
         """Return the platforms on which some of it was not redundant."""
-        return tuple(name for name, times in self.redundant.items() if times < self.judged)
+        return tuple(name for name, times in self.needed.items() if times)
+
+    @property
+    def place(self) -> Hashable:
+        """What it has in common with itself in another run of the same machine."""
+        return (self.op, self.el, self.vm, *(frame.symbol or frame.pc for frame in self.stack))
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The maintenance of a run; `platforms`: those it was judged on, that of the run first."""
+    """The maintenance of a run; `platforms`: those it was judged on, that of the run first.
+
+    Numbers are those of the first platform, but for `needed`.
+    """
 
     platforms: tuple[str, ...]
     sites: Sequence[CallSite]
+
+
+def merged(profiles: Sequence[Profile]) -> Profile:
+    """Return the first profile with what the others, of the same machine, say of its call sites."""
+    needed: dict[Hashable, dict[str, int]] = {}
+    for profile in profiles:
+        for site in profile.sites:
+            needed.setdefault(site.place, {}).update(site.needed)
+    names = [name for profile in profiles for name in profile.platforms]
+    sites = [replace(site, needed=needed[site.place]) for site in profiles[0].sites]
+    return Profile(tuple(dict.fromkeys(names)), sites)
 
 
 def named(counts: Counts, locator: Locator, platform: str) -> Profile:
@@ -62,7 +82,8 @@ def named(counts: Counts, locator: Locator, platform: str) -> Profile:
                 judged=entry.judged,
                 dirty=entry.dirty,
                 lines=entry.lines,
-                redundant={platform: entry.redundant},
+                redundant=entry.redundant,
+                needed={platform: entry.judged - entry.redundant},
             )
         )
     return Profile((platform,), sites)
