@@ -202,10 +202,8 @@ def test_the_repair_names_both_places_and_what_was_not_enough() -> None:
 
 
 def test_without_dwarf_the_missing_file_is_named() -> None:
-    lines = shown(of_report(), "o")
-    assert lines[-1].startswith(
-        "no source line for primary_entry: give `run` an ELF file with DWARF"
-    )
+    said = shown(of_report(), "o")[-1]
+    assert said == "no source line for primary_entry: `run --symbols` had no DWARF for it"
 
 
 # Suppressions

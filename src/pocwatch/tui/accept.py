@@ -25,9 +25,7 @@ def acceptable(findings: Sequence[Finding]) -> list[Finding]:
         raise AcceptError("not suppressed: this is an event, not a finding")
     found = {generate.patterns(each): each for each in reversed(findings) if not provoked(each)}
     if not found:
-        raise AcceptError(
-            "not suppressed: a --drop or --weaken rule provoked it, and those are always reported"
-        )
+        raise AcceptError("not suppressed: a --drop or --weaken rule provoked it (always reported)")
     return list(reversed(found.values()))
 
 

@@ -127,7 +127,7 @@ def place_of(record: Access | Event) -> Place:
     return Place(
         None,
         0,
-        f"no source line for {record.symbol}: give `run` an ELF file with DWARF (--symbols vmlinux)",
+        f"no source line for {record.symbol}: `run --symbols` had no DWARF for it",
     )
 
 
