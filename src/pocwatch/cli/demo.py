@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pocwatch.cli.report_options import ReportOptions, max_findings_option
 from pocwatch.cli.stacks_option import stacks_option
 
 if TYPE_CHECKING:
+    from pocwatch.demo.machine import Machine
     from pocwatch.report.groups import Group
     from pocwatch.sanitizer.findings import Report
 
@@ -41,9 +43,14 @@ CASES = (
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--out",
-    required=True,
     type=click.Path(path_type=Path, file_okay=False),
     help="Directory for clean.json, dropped.json and weakened.json, and the same as .html.",
+)
+@click.option(
+    "--machine",
+    "lab",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Boot nothing: leave the machine's files in this directory, and say how to run it yourself.",
 )
 @click.option("--cpu", default="cortex-a57", show_default=True, help="The emulated CPU.")
 @click.option("--smp", default=1, show_default=True, type=click.IntRange(1, 64), help="CPUs.")
@@ -63,7 +70,8 @@ CASES = (
 @stacks_option
 @max_findings_option(3)
 def command(
-    out: Path,
+    out: Path | None,
+    lab: Path | None,
     cpu: str,
     smp: int,
     scenario: str,
@@ -80,19 +88,25 @@ def command(
     runs stale memory while its MMU is off.
 
     \b
-    Example:
+    Examples:
       pocwatch demo --out results
+      pocwatch demo --machine lab
     """
     from pocwatch.cli import execute
     from pocwatch.demo import machine
     from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, UsageError
     from pocwatch.sanitizer.launch import Options
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {out}: cannot be made ({error.strerror})") from None
+    if (out is None) == (lab is None):
+        raise UsageError("give --out DIR to run the demonstration, or --machine DIR to have its files")
+    if out is not None:
+        _make(out, "--out")
     prepared = machine.prepare(cache or machine.default_cache_dir(), progress=execute.note)
+    if out is None:
+        assert lab is not None
+        _make(lab, "--machine")
+        _hand_out(prepared, lab, cpu, smp, scenario)
+        return EXIT_CLEAN
     qemu_command = prepared.qemu_args(cpu=cpu, smp=smp, scenario=scenario)
     reports: list[Report] = []
     for case in CASES:
@@ -120,6 +134,28 @@ def command(
     for line in missing:
         execute.note(f"not as it must be: {line}")
     return EXIT_FINDINGS if missing else EXIT_CLEAN
+
+
+def _make(folder: Path, option: str) -> None:
+    from pocwatch.sanitizer.errors import UsageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{option} {folder}: cannot be made ({error.strerror})") from None
+
+
+def _hand_out(prepared: Machine, folder: Path, cpu: str, smp: int, scenario: str) -> None:
+    """Copy the machine's files and print the command that runs it under pocwatch."""
+    from pocwatch.sanitizer.errors import MachineError
+
+    try:
+        mine = prepared.copied_to(folder)
+    except OSError as error:
+        raise MachineError(f"--machine {folder}: cannot be written ({error.strerror})") from None
+    symbols = [word for text in mine.symbol_options() for word in ("--symbols", text)]
+    qemu = mine.qemu_args(cpu=cpu, smp=smp, scenario=scenario)
+    click.echo(shlex.join(["pocwatch", "run", *symbols, "--", *qemu]))
 
 
 def check(case: Case, report: Report, cpu: str = "", scenario: str = "guest") -> list[str]:

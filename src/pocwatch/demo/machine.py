@@ -7,9 +7,10 @@ The cache folder holds `apt/` (packages.py), `packages-<release>/` and
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,6 +103,30 @@ class Machine:
             *("-initrd", str(_choose("scenario", scenario, self.initrds))),
             *("-append", initramfs.COMMAND_LINE),
         ]
+
+
+    def copied_to(self, folder: Path) -> Machine:
+        """Return the machine with copies of its files in a folder, under plain names.
+
+        Raises OSError. Files of these names are overwritten, others left alone.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        there = {
+            old: Path(shutil.copyfile(old, folder / old.name))
+            for old in {
+                self.kernel,
+                *self.initrds.values(),
+                *(file.path for file in self.symbols.values()),
+            }
+        }
+        return replace(
+            self,
+            kernel=there[self.kernel],
+            initrds={name: there[path] for name, path in self.initrds.items()},
+            symbols={
+                name: replace(file, path=there[file.path]) for name, file in self.symbols.items()
+            },
+        )
 
 
 def _choose(what: str, name: str, known: Mapping[str, _T]) -> _T:
