@@ -4,6 +4,7 @@
 what they print, with their exit code behind the language (`exit=1`). In output, a line `...` stands
 for any lines and `...` within a line for any text; a block without output says nothing about it.
 Blocks with a name (`file=x.toml`) are files that the page's commands find, beside `docs/` itself.
+Commands of a page stand alone, but those of a tutorial: they are one session in one folder.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ EXCEPTIONS = {
     "pocwatch calibrate --out mine.toml": "needs an Arm64 machine; with --runner it is run",
     "taskset -c 4-7 pocwatch calibrate --out big.toml": "as above",
     "pocwatch view report.json": "needs a terminal; tests/tui runs it in tmux",
+    "pocwatch view bug.json": "as above",
     "pocwatch view --source linux report.json": "as above",
     "pocwatch view boot.parquet": "as above",
     "pocwatch view --suppressions accepted.toml report.json": "as above",
@@ -97,6 +99,7 @@ def commands_of(page: Path, block: Block) -> list[Shown]:
 
 SHOWN = [s for page in all_pages() for block in blocks(page) for s in commands_of(page, block)]
 RUN = [s for s in SHOWN if s.command not in EXCEPTIONS]
+SESSIONS = [ROOT / "docs" / "tutorial.md"]
 
 
 def with_marks(shown: Shown) -> object:
@@ -139,11 +142,25 @@ def give_machine(folder: Path) -> None:
     (folder / "initrd.cpio").symlink_to(prepared.initrds["host"])
 
 
-@pytest.mark.parametrize("shown", [with_marks(s) for s in RUN])
+@pytest.mark.parametrize("shown", [with_marks(s) for s in RUN if s.page not in SESSIONS])
 def test_the_command_does_what_the_page_says(shown: Shown, folder: Path) -> None:
     give_files(shown.page, folder)
     if _MACHINE.match(shown.command):
         give_machine(folder)
+    do(shown, folder)
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize("page", SESSIONS, ids=page_id)
+def test_the_session_goes_as_the_page_says(page: Path, folder: Path) -> None:
+    give_files(page, folder)
+    for shown in RUN:
+        if shown.page == page:
+            do(shown, folder)
+
+
+def do(shown: Shown, folder: Path) -> None:
+    """Run a command and compare what it prints and its exit code with what the page shows."""
     package = str(Path(pocwatch.__file__).parents[1])  # the one under test, installed or not
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail\n{shown.command}"],

@@ -59,6 +59,17 @@ def test_the_kernel_option_s_image_is_used_at_qemu_s_load_address(image: Path) -
     assert programs([], machine("-kernel", str(image), "-bios", "fw"))[0].load is None
 
 
+def test_the_kernel_option_s_image_is_used_beside_other_programs(
+    image: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "vmm").write_text("0000000010000000 T main\n")
+    given = [f"vmm={tmp_path / 'vmm'}", f"guest-boot={tmp_path / 'vmm'}"]
+    names = [p.name for p in programs(given, machine("-kernel", str(image)))]
+    assert names == ["vmm", "guest-boot", "host"]
+    named = [p.name for p in programs([str(image)], machine("-kernel", str(image)))]
+    assert named == ["host"], "once"
+
+
 def test_a_kernel_without_symbols_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "bare").write_bytes(b"\0" * 100)
     assert programs([], machine("-kernel", str(tmp_path / "bare"))) == []
@@ -96,8 +107,19 @@ def test_guest_at_the_load_address_given(image: Path) -> None:
 @pytest.mark.parametrize("named", ["guest={}", "{}"])
 def test_guest_load_address_found_by_content(image: Path, named: str) -> None:
     """Also when only the host's image is given: a guest often runs the same kernel."""
+    _found_by_content(image, [named.format(image)])
+
+
+def test_guest_runs_the_host_s_image_though_something_else_of_it_is_named(
+    image: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "stub").write_text("0000000084000000 T boot_stub\n")
+    _found_by_content(image, [f"guest-boot={tmp_path / 'stub'}", str(image)])
+
+
+def _found_by_content(image: Path, symbols: list[str]) -> None:
     locator = Locator(
-        programs([named.format(image)], machine()),
+        programs(symbols, machine()),
         code_pages={0x4A00_2000: bytearray(_patched(image.read_bytes()[0x2000:0x3000]))},
     )
     where = Where(GUEST_LOAD + 0x2010, 0x4A00_2010, GUEST_LOAD + 0x2010, True)

@@ -99,7 +99,7 @@ def parse_option(text: str) -> tuple[str, int | None, Path]:
 
 
 def programs(options: Sequence[str], machine: Machine) -> list[Program]:
-    """Load the user's symbol files, and the `-kernel` image's own table if none names the host."""
+    """Load the user's symbol files, and the `-kernel` image's own table unless one is for `host`."""
     loaded: list[Program] = []
     image_load, image_size = _kernel_load(machine)
     for option in options:
@@ -112,7 +112,7 @@ def programs(options: Sequence[str], machine: Machine) -> list[Program]:
         if address is None and not program.guest and table.base is not None:
             program = replace(program, load=image_load, size=image_size)
         loaded.append(program)
-    if machine.kernel is not None and not any(not p.guest for p in loaded):
+    if machine.kernel is not None and all(p.name != "host" for p in loaded):
         try:
             table = load(machine.kernel)
         except SymbolError:
@@ -157,8 +157,8 @@ class Locator:
     def settle(self, places: Sequence[Where]) -> None:
         """Find load addresses that nobody gave, from code pages that were executed."""
         guest_images = [p for p in self._programs if p.guest]
-        if not guest_images:  # a guest often runs the kernel that the host runs
-            guest_images = [
+        if not any(p.table.image for p in guest_images):
+            guest_images += [  # a guest often runs the kernel that the host runs
                 Program("guest", p.table, None, p.size or len(p.table.image))
                 for p in self._programs
                 if p.table.image
