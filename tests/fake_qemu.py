@@ -1,7 +1,8 @@
 """A program that behaves like qemu-system-aarch64 as far as the launcher can see.
 
 What it does is read from a JSON file named by FAKE_QEMU: version, findings (a file of raw records),
-header (fields to set), stdout, stderr, sleep, exit, signal, started, finished, record. A stopped
+header (fields to set), stdout, stderr, sleep, exit, signal, started, finished, record, trace (a file with
+a raw trace, which goes where the plugin's would). A stopped
 machine (-S), which only shows its CPU, reads `probe` instead: it is a Cortex-A57 that does not end
 when asked to, if that does not say otherwise.
 """
@@ -71,6 +72,11 @@ def main(args: list[str]) -> int:
             start = ctypes.sizeof(RunHeader)
             mapped[start : start + len(data)] = data
             header.n_findings = len(data) // ctypes.sizeof(Finding)
+        if "trace" in script and "trace" in options:
+            try:
+                Path(options["trace"]).write_bytes(Path(script["trace"]).read_bytes())
+            except BrokenPipeError:
+                header.error = b"trace: Broken pipe"
         if "ready" in script:
             Path(script["ready"]).touch()
         end = time.monotonic() + script.get("sleep", 0)

@@ -1,0 +1,1 @@
+"""Traces while a machine runs: `pocwatch record`."""
