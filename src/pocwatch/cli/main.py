@@ -16,6 +16,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("report", "Show a saved report of `run` again, or write it in another form."),
     "view": ("view", "Look at a report or a trace in the terminal."),
     "record": ("record", "Run a QEMU command and keep what can be judged again, as a trace."),
+    "replay": ("replay", "Judge a trace: on any platform, with maintenance taken away."),
     "demo": ("demo", "Boot Linux as a KVM host and guest, with and without KVM's cache clean."),
     "check": ("check", "Prove or refute cache-cleaning policies of a hypervisor."),
     "synth": ("synth", "Search for the cheapest cache-cleaning policies that are safe."),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pocwatch import schedulers
 from pocwatch.cli import authored
 from pocwatch.cost.model import CostModel
 from pocwatch.cost.start import option, record
@@ -23,7 +24,7 @@ from pocwatch.cost.start.assumptions import Assumptions
 from pocwatch.cost.start.boot import Boot
 from pocwatch.cost.start.option import Outcome
 from pocwatch.cost.start.vm import Vm
-from pocwatch.cost.sweep import kept, schedulers
+from pocwatch.cost.sweep import kept
 from pocwatch.kvm.policy import Policy, PolicyError
 from pocwatch.platforms import Platform
 from pocwatch.sanitizer.errors import UsageError
@@ -106,8 +107,8 @@ def price_all(
 ) -> list[Outcome]:
     """Price all points, but not those in the store; return outcomes in the order of the points.
 
-    `on_done` gets the number of points that are there by then. Raises UsageError, SweepError and
-    ClusterError; what was done until then is in the store.
+    `on_done` gets the number of points that are there by then. Raises UsageError, SweepError,
+    SchedulerError and ClusterError; what was done until then is in the store.
     """
     by_key = {point.key: point for point in points}
     missing = {name: point for name, point in by_key.items() if name not in store.results}

@@ -26,6 +26,10 @@ _ADDRESSES = re.compile(
 _SPACES = "SYMBOL, PC:0xLO-0xHI, IPA:0xLO-0xHI, PA:0xLO-0xHI or *"
 
 
+_SYMBOLS = "symbols come from --symbols or the -kernel image"
+_SYMBOLS_OF = {"--policy-drop": "a trace knows the functions that did something it kept"}
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Addresses that a rule applies to, in one address space of the rules file."""
@@ -43,7 +47,7 @@ class Rule:
     """One `--drop` or `--weaken` option."""
 
     text: str
-    option: str  # "--drop" or "--weaken"
+    option: str  # "--drop", "--weaken", or of a replay "--policy-drop"
     ops: tuple[Op, ...]  # empty: any maintenance
     becomes: Op | None  # None: dropped
     places: tuple[Place, ...]
@@ -100,8 +104,9 @@ def parse(
     """Read one rule. Raise UsageError naming what is wrong and what is accepted."""
     what, at, where = text.partition("@")
     old, equals, new = what.partition("=")
-    form = "OP@WHERE" if option == "--drop" else "OP=NEWOP@WHERE"
-    if not at or bool(equals) != (option == "--weaken"):
+    weakens = option == "--weaken"
+    form = "OP=NEWOP@WHERE" if weakens else "OP@WHERE"
+    if not at or bool(equals) != weakens:
         raise UsageError(f"{option} {text!r}: not of the form {form}; WHERE is {_SPACES}")
     ops = _op(old, option, text)
     becomes = None
@@ -121,7 +126,7 @@ def parse(
         hint = f"; similar: {', '.join(near)}" if near else ""
         raise UsageError(
             f"{option} {text!r}: no symbol file has a function {where.strip()!r}{hint}; "
-            f"accepted: {_SPACES} (symbols come from --symbols or the -kernel image)"
+            f"accepted: {_SPACES} ({_SYMBOLS_OF.get(option, _SYMBOLS)})"
         )
     return Rule(text, option, ops, becomes, places)
 

@@ -36,7 +36,7 @@ class Decoder:
         rows, code = (np.concatenate(each) for each in zip(*parts, strict=True))
         frame = rows["op"] == Mark.STACK
         frames, rows, code = rows[frame], rows[~frame], code[~frame]
-        order = np.argsort(rows["seq"], kind="stable")
+        order = np.argsort(_times(rows), kind="stable")
         rows, code = rows[order], code[order]
         writer = rows["op"] == Mark.WRITER
         number = np.where(writer, rows["writer"] & WHO_SITE, rows["site"])
@@ -90,6 +90,19 @@ class Decoder:
         for name in ("kind", "pe", "flags", "el"):  # of a `writer`, told by the number
             rows[name] = np.where(writer, 0, rows[name])
         return rows, code
+
+
+def _times(rows: Any) -> Any:
+    """Return when rows come: their `seq`; of those without, that of the line's next row.
+
+    What RAM held at first may have been told late, and then says nothing of what came before.
+    """
+    seq = rows["seq"]
+    positions = np.arange(len(rows))
+    timed = np.where(seq > 0, positions, len(rows) - 1)
+    following = np.minimum.accumulate(timed[::-1])[::-1]
+    line = rows["pa"] // schema.LINE_BYTES
+    return np.where((seq == 0) & (line[following] == line), seq[following], seq)
 
 
 class _Numbers:

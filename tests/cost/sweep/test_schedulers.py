@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from pocwatch import platforms
+from pocwatch import platforms, schedulers
 from pocwatch.cli import points
 from pocwatch.cost import model
 from pocwatch.cost.start import vm
 from pocwatch.cost.start.assumptions import Assumptions
-from pocwatch.cost.sweep import kept, schedulers
-from pocwatch.cost.sweep.errors import SweepError
+from pocwatch.cost.sweep import kept
+from pocwatch.schedulers import SchedulerError
 
 # distributed's own sockets and event loops, closed late.
 pytestmark = pytest.mark.filterwarnings(
@@ -98,19 +98,19 @@ def test_a_worker_is_killed_and_nothing_is_lost(cluster: Any, here: list[Any], t
 
 def test_no_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask", None)
-    with pytest.raises(SweepError, match=r"--scheduler threads: the package dask is not installed"):
+    with pytest.raises(SchedulerError, match=r"--scheduler threads: the package dask is not installed"):
         list(schedulers.run(operator.neg, {"a": 1}, "threads"))
 
 
 @pytest.mark.parametrize("address", ["cloud", "host:port", "tcp://"])
 def test_no_address(address: str) -> None:
-    with pytest.raises(SweepError, match="accepted are threads, processes, or the address"):
+    with pytest.raises(SchedulerError, match="accepted are threads, processes, or the address"):
         list(schedulers.run(operator.neg, {"a": 1}, address))
 
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedulers, "_CONNECT_SECONDS", 1)
-    with pytest.raises(SweepError, match="no Dask scheduler answers there"):
+    with pytest.raises(SchedulerError, match="no Dask scheduler answers there"):
         list(schedulers.run(operator.neg, {"a": 1}, "tcp://127.0.0.1:9"))
 
 

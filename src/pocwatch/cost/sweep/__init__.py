@@ -1,1 +1,1 @@
-"""Many points on one machine or many: schedulers, and what is kept of a sweep that was interrupted."""
+"""Many points, on one machine or many: what is kept of a sweep that was interrupted."""

@@ -1,0 +1,1 @@
+"""Traces judged again: `pocwatch replay`."""

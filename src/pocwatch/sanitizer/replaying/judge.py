@@ -1,0 +1,168 @@
+"""The plugin's judge without QEMU: a shard of a trace, on one platform after the other.
+
+The same compiled code that judges a machine as it runs (`plugin/replay.h`), loaded as a library. It has
+one state for the whole process: a lock lets one shard in at a time, processes run side by side.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocwatch.sanitizer import launch, runfile
+from pocwatch.sanitizer.errors import MachineError, UsageError
+from pocwatch.trace.decode import Decoder
+from pocwatch.trace.reader import Trace
+from pocwatch.trace.records import Finding, RunHeader
+
+_ERROR_BYTES = 256
+# Of a shard's records this many are kept in memory while platform follows platform (640 MB); more are
+# decoded anew for each.
+_KEPT_RECORDS = 8_000_000
+_library: ctypes.CDLL | None = None
+_lock = threading.Lock()
+
+
+class Config(ctypes.Structure):
+    """`struct pw_config` of plugin/judge.h."""
+
+    _fields_ = (
+        ("run_path", ctypes.c_char_p),
+        ("ram_path", ctypes.c_char_p),
+        ("ram_base", ctypes.c_uint64),
+        ("ram_size", ctypes.c_uint64),
+        ("table_path", ctypes.c_char_p),
+        ("rules_path", ctypes.c_char_p),
+        ("report_unsynced", ctypes.c_bool),
+        ("track_redundant", ctypes.c_bool),
+        ("keep_stale", ctypes.c_bool),
+        ("start_on", ctypes.c_uint),
+        ("shard", ctypes.c_bool),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A shard of a trace, to be judged on platforms: their tables, one for each; `rules`: the text of a
+    rules file. The first shard counts what is of no line."""
+
+    trace: str
+    shard: int
+    tables: tuple[bytes, ...]
+    rules: str
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the first shard."""
+        return self.shard == 0
+
+
+def judged(task: Task) -> list[bytes]:
+    """Return, for each platform, the run file that judging the shard left, without empty slots."""
+    with _lock, Trace(Path(task.trace)) as trace:
+        shard = _Shard(trace, task.shard)
+        return [_judged(task, table, shard, trace) for table in task.tables]
+
+
+def merged(parts: Sequence[bytes]) -> tuple[RunHeader, list[Finding]]:
+    """Return header and findings of one machine from the run files of its shards."""
+    whole = sum(RunHeader.from_buffer_copy(part).n_findings for part in parts)
+    buffer = bytearray(runfile.file_size(max(whole, 1)))
+    head = RunHeader.from_buffer_copy(parts[0])
+    head.n_findings, head.max_findings = 0, max(whole, 1)
+    for counters in (head.maintenance, head.redundant, head.matched):
+        ctypes.memset(counters, 0, ctypes.sizeof(counters))
+    head.lost_findings = head.pending_overflows = 0
+    buffer[: ctypes.sizeof(RunHeader)] = bytes(head)
+    into = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+    with _lock:
+        library = _load()
+        for part in parts:
+            library.pw_report_merge(into, part)
+    del into
+    header = RunHeader.from_buffer_copy(buffer)
+    return header, _filled(bytes(buffer))
+
+
+def _filled(run: bytes) -> list[Finding]:
+    """Return the findings in a run file's bytes."""
+    start, size = ctypes.sizeof(RunHeader), ctypes.sizeof(Finding)
+    count = RunHeader.from_buffer_copy(run).n_findings
+    return [Finding.from_buffer_copy(run, start + at * size) for at in range(count)]
+
+
+class _Shard:
+    """The raw records of a shard, generation by generation; decoded once if they are few enough."""
+
+    def __init__(self, trace: Trace, number: int) -> None:
+        self._trace = trace
+        self._number = number
+        self._kept: list[Any] | None = None
+        rows = sum(g.rows for _, g in trace.readable() if g.shard in (number, None))
+        if rows <= _KEPT_RECORDS:
+            self._kept = list(self._decoded())
+
+    def __iter__(self) -> Any:
+        return iter(self._kept) if self._kept is not None else self._decoded()
+
+    def _decoded(self) -> Any:
+        trace = self._trace
+        decoder = Decoder(trace.info.ops, trace.info.kinds)
+        for generation in range(trace.generations):
+            tables = [trace.shard(generation, which) for which in (self._number, None)]
+            yield decoder.records([table for table in tables if table is not None])
+
+
+def _judged(task: Task, table: bytes, shard: _Shard, trace: Trace) -> bytes:
+    library = _load()
+    machine = trace.info.machine
+    with tempfile.TemporaryDirectory(prefix="pocwatch-replay-") as name:
+        folder = Path(name)
+        run = folder / "run"
+        try:
+            runfile.create(run, machine.ram_base, machine.ram_size, machine.pes)
+            (folder / "table").write_bytes(table)
+            (folder / "rules").write_text(task.rules, encoding="ascii")
+        except OSError as error:
+            raise MachineError(f"{folder}: cannot prepare the replay ({error.strerror})") from None
+        config = Config(
+            run_path=bytes(run),
+            ram_path=None,
+            ram_base=machine.ram_base,
+            ram_size=machine.ram_size,
+            table_path=bytes(folder / "table"),
+            rules_path=bytes(folder / "rules"),
+            shard=not task.first,
+        )
+        reason = ctypes.create_string_buffer(_ERROR_BYTES)
+        if not library.pw_replay_open(ctypes.byref(config), reason, _ERROR_BYTES):
+            raise UsageError(f"{task.trace}: {reason.value.decode('utf-8', 'replace')}")
+        for records in shard:
+            library.pw_replay(ctypes.c_void_p(records.ctypes.data), ctypes.c_uint64(len(records)))
+        with runfile.RunFile(run) as record:
+            header, findings = record.header(), record.findings()
+    header.n_findings = len(findings)
+    return b"".join([bytes(header), *map(bytes, findings)])
+
+
+def _load() -> ctypes.CDLL:
+    """Return the plugin as a library. Raise MachineError."""
+    global _library
+    if _library is None:
+        path = launch.plugin_path()
+        try:
+            library = ctypes.CDLL(str(path))
+            library.pw_replay_open.restype = ctypes.c_bool
+            library.pw_replay.restype = library.pw_report_merge.restype = None
+        except (OSError, AttributeError) as error:
+            raise MachineError(
+                f"{path}: cannot judge a trace ({error}); it is of another version: install pocwatch "
+                "again, or build it anew"
+            ) from None
+        _library = library
+    return _library
