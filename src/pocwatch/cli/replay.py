@@ -102,11 +102,13 @@ def _of_platform(reporting: ReportOptions, name: str, several: bool) -> ReportOp
     """Return what is asked of one platform's report: of several, each has files of its own."""
     if not several:
         return reporting
-    stem = Path(name).stem
+
+    def own(path: Path) -> Path:
+        return path.with_name(f"{path.stem}-{Path(name).stem}{path.suffix}")
+
+    generated = reporting.gen_suppressions
     return replace(
         reporting,
-        files={
-            form: path.with_name(f"{path.stem}-{stem}{path.suffix}")
-            for form, path in reporting.files.items()
-        },
+        files={form: own(path) for form, path in reporting.files.items()},
+        gen_suppressions=generated if generated in (None, "-") else str(own(Path(str(generated)))),
     )
