@@ -87,6 +87,7 @@ class Decoder:
         rows["va"] = np.where(content, get["value"][0], rows["va"])
         rows["va"] = np.where(frame, code["pc"], rows["va"])
         rows["pa"] = np.where(frame, code["pc_pa"], rows["pa"])
+        rows["instructions"] = np.where(frame | content | writer, 0, rows["instructions"])
         for name in ("kind", "pe", "flags", "el"):  # of a `writer`, told by the number
             rows[name] = np.where(writer, 0, rows[name])
         return rows, code

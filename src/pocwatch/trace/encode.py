@@ -28,6 +28,8 @@ FLAGS = {
     "all_pes": raw.ALL_PES,
 }
 _DEVICE_OPS = ("rd", "wr")
+_AGENTS = [f"P{n}" for n in range(256)] + [f"D{n}" for n in range(256)]
+_NO_ROW = np.uint64(NO_ADDRESS)
 _PLACE: Any = np.dtype(
     [
         *[("pc", "u8"), ("pa", "u8"), ("ipa", "u8")],  # `ipa` of a SITE: the encoding
@@ -112,93 +114,122 @@ class Encoder:
         self._last_seq = 0
 
     def tables(self, records: Any) -> Iterator[tuple[int | None, Any, Any]]:
-        """Yield shard, table and its records in the same order, for a generation of raw records."""
-        op = records["op"]
+        """Yield shard, table and its records in the same order, for a generation of raw records.
+
+        Changes the records' `seq` and `instructions` where they are 0: see `schema`.
+        """
+        op = np.ascontiguousarray(records["op"])
         marks = records[op == Mark.SITE]
         self._sites.learn(marks["site"], marks)
         marks = records[op == Mark.STACK]
         self._frames.learn(marks["stack"], marks)
         self._callers.update(zip(marks["stack"].tolist(), marks["writer"].tolist(), strict=True))
-        rows = records[op != Mark.SITE]
-        if not len(rows):
+        self._fill_times(records, op)
+        pa = np.ascontiguousarray(records["pa"])
+        none = (pa == NO_ADDRESS) | (op == Mark.STACK)
+        # By shard and line, in the order of arrival; addresses have at most 52 bits.
+        line = pa >> np.uint64(6)
+        key = schema.shard_of(pa) << np.uint64(56) | line
+        key[none] = schema.SHARDS << 56
+        key[op == Mark.SITE] = _NO_ROW
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        edges: Any = np.arange(1, schema.SHARDS + 2, dtype=np.uint64) << np.uint64(56)
+        ends: Any = np.searchsorted(key, edges)
+        if not ends[-1]:
             return
-        rows["seq"] = self._times(rows)
-        frame = rows["op"] == Mark.STACK
-        none = frame | (rows["pa"] == NO_ADDRESS)
-        line = np.where(none, 0, rows["pa"] & ~np.uint64(schema.LINE_BYTES - 1))
-        shard = np.where(none, schema.SHARDS, schema.shard_of(rows["pa"])).astype(np.uint64)
-        # by shard and line, in the order of arrival; addresses have at most 52 bits
-        order = np.argsort(shard << np.uint64(58) | line >> np.uint64(6), kind="stable")
-        rows, shard = rows[order], shard[order]
-        columns = self._columns(rows, line[order])
-        ends: Any = np.searchsorted(shard, np.arange(schema.SHARDS + 1), side="right")
+        rows = _taken(records, order[: ends[-1]])
+        columns = self._columns(rows, int(ends[-2]))
         start = 0
         for number, end in enumerate(ends.tolist()):
             if end > start:
                 part = slice(start, end)
-                yield (
-                    None if number == schema.SHARDS else number,
-                    _table(columns, part),
-                    rows[part],
-                )
+                shard = None if number == schema.SHARDS else number
+                yield shard, _table(columns, part), rows[part]
             start = end
 
-    def _times(self, rows: Any) -> Any:
-        """Return `seq` of rows; a `writer` without one gets that of the next row with one."""
-        seq = rows["seq"].copy()
-        absent = (seq == 0) & (rows["op"] == Mark.WRITER)
-        known = np.where(seq == 0, np.uint64(NO_ADDRESS), seq)
-        following = np.minimum.accumulate(known[::-1])[::-1]
-        self._last_seq = max(self._last_seq, int(seq.max()))
-        seq[absent] = np.minimum(following[absent], np.uint64(self._last_seq + 1))
-        return seq
+    def _fill_times(self, records: Any, op: Any) -> None:
+        """Give a `writer` the `seq` of the next row with one, and rows that others refer to the next
+        count of instructions."""
+        absent = np.flatnonzero((op == Mark.WRITER) & (records["seq"] == 0))
+        seq = records["seq"]
+        self._last_seq = max(self._last_seq, int(seq.max(initial=0)))
+        if len(absent):
+            following = _following(seq, self._last_seq + 1)
+            seq[absent] = following[absent]
+        records["instructions"] = _following(records["instructions"], 0)
 
-    def _columns(self, rows: Any, line: Any) -> dict[str, Any]:
-        """Return the columns as NumPy arrays; (indices, values) for text, (values, null) if nullable."""
-        op = np.ascontiguousarray(rows["op"])
-        writer, frame, content = (op == m for m in (Mark.WRITER, Mark.STACK, Mark.CONTENT))
-        who = rows["writer"]
-        number = np.where(writer, who & WHO_SITE, rows["site"])
-        self._sites.check(number)
-        self._frames.check(rows["stack"])
-        self._name(rows, number)
-        site, caller = self._sites.items[number], self._frames.items[rows["stack"]]
-        stack = np.where(frame, 0, rows["stack"])
-        of_writer = (who >> WHO_VM & 1) * Flag.VM + (who >> WHO_MMU & 1) * Flag.MMU_ON
-        flags = np.where(writer, of_writer, np.where(frame, 0, rows["flags"]))
-        pc, pc_pa = (np.where(frame, caller[f], site[f]) for f in ("pc", "pa"))
-        has_code = (number > 0) | frame
-        of_line = (line > 0) | (~frame & (rows["pa"] != NO_ADDRESS))
-        columns: dict[str, Any] = {
-            "seq": rows["seq"],
-            "instructions": rows["instructions"],
-            "op": (op.astype(np.int32), self._ops),
-            "agent": _agents(np.where(writer, who >> WHO_PE, rows["pe"]), self._is_device[op]),
-            "kind": (np.where(writer, who >> WHO_KIND & 3, rows["kind"]).astype(np.int32), self._kinds),
-            "line": (line, ~of_line),
-            "pa": (rows["pa"], ~of_line),
-            "va": (rows["va"], content | frame | (rows["va"] == NO_ADDRESS)),
-            "ipa": (rows["ipa"], rows["ipa"] == NO_ADDRESS),
-            "size": rows["size"],
-            "el": np.where(writer, site["el"], rows["el"]),
-            "vm_id": rows["vm_id"],
-            **{name: flags & int(flag) != 0 for name, flag in FLAGS.items()},
-            "link": frame & (rows["flags"] & 1 != 0),
-            "why": _named_bits(rows["why"]),
-            "s1_mair": rows["s1_mair"],
-            "s2_attr": (rows["s2_attr"], rows["s2_attr"] == 0xFF),
-            "pc": (pc, ~has_code),
-            "pc_pa": (pc_pa, ~has_code | (pc_pa == NO_ADDRESS)),
-            "fetch_ipa": (rows["fetch_ipa"], rows["fetch_ipa"] == NO_ADDRESS),
-            "insn": ((site["ipa"] & 0xFFFF_FFFF).astype(np.uint32), number == 0),
-            "symbol": (np.where(frame, caller["symbol"], site["symbol"]), self._symbols),
-            "stack": self._folded(stack),
-            "stack_id": (rows["stack"], rows["stack"] == 0),
-            "site": (rows["site"], rows["site"] == 0),
-            "writer": (who, ~(writer | frame)),
-            "value": (rows["va"], ~content),
+    def _columns(self, rows: Any, of_line: int) -> dict[str, Any]:
+        """Return the columns as NumPy arrays; (indices, values) for text, (values, null) if nullable.
+
+        The first `of_line` rows are of lines. Few rows are others' marks: what is special about these
+        is put in by position.
+        """
+        get = {
+            name: np.ascontiguousarray(rows[name]) for name in TRACED.names if name != "reserved"
         }
-        return {name: columns[name] for name in schema.NAMES}
+        op, none = get["op"], np.arange(len(rows)) >= of_line
+        writer, frame, content = (
+            np.flatnonzero(op == m) for m in (Mark.WRITER, Mark.STACK, Mark.CONTENT)
+        )
+        who, flags = get["writer"][writer], get["flags"].copy()
+        number = get["site"].copy()
+        number[writer] = who & WHO_SITE
+        self._sites.check(number)
+        self._frames.check(get["stack"])
+        self._name(get, number)
+        site = {f: self._sites.items[f][number] for f in ("pc", "pa", "ipa", "symbol")}
+        caller = self._frames.items[get["stack"][frame]]
+        for field in ("pc", "pa", "symbol"):
+            site[field][frame] = caller[field]
+        no_code = number == 0
+        no_code[frame] = False
+        link: Any = np.zeros(len(rows), bool)
+        link[frame] = flags[frame] & 1 != 0
+        flags[frame] = 0
+        flags[writer] = (who >> WHO_VM & 1) * Flag.VM + (who >> WHO_MMU & 1) * Flag.MMU_ON
+        agent = get["pe"].astype(np.int32) + np.int32(256) * self._is_device[op]
+        agent[writer] = who >> WHO_PE
+        kind = get["kind"].astype(np.int32)
+        kind[writer] = who >> WHO_KIND & 3
+        el = get["el"]
+        el[writer] = self._sites.items["el"][number[writer]]
+        no_va = get["va"] == NO_ADDRESS
+        no_va[content] = no_va[frame] = True
+        no_value: Any = np.ones(len(rows), bool)
+        no_writer = no_value.copy()
+        no_value[content] = no_writer[writer] = no_writer[frame] = False
+        stack = get["stack"].copy()
+        stack[frame] = 0
+        return {
+            "seq": get["seq"],
+            "instructions": get["instructions"],
+            "op": (op.astype(np.int32), self._ops),
+            "agent": (agent, _AGENTS),
+            "kind": (kind, self._kinds),
+            "line": (get["pa"] & ~np.uint64(schema.LINE_BYTES - 1), none),
+            "pa": (get["pa"], none),
+            "va": (get["va"], no_va),
+            "ipa": (get["ipa"], get["ipa"] == NO_ADDRESS),
+            "size": get["size"],
+            "el": el,
+            "vm_id": get["vm_id"],
+            **{name: flags & int(flag) != 0 for name, flag in FLAGS.items()},
+            "link": link,
+            "why": _named_bits(get["why"]),
+            "s1_mair": get["s1_mair"],
+            "s2_attr": (get["s2_attr"], get["s2_attr"] == 0xFF),
+            "pc": (site["pc"], no_code),
+            "pc_pa": (site["pa"], no_code | (site["pa"] == NO_ADDRESS)),
+            "fetch_ipa": (get["fetch_ipa"], get["fetch_ipa"] == NO_ADDRESS),
+            "insn": (site["ipa"].astype(np.uint32), number == 0),
+            "symbol": (site["symbol"], self._symbols),
+            "stack": self._folded(stack),
+            "stack_id": (get["stack"], get["stack"] == 0),
+            "site": (get["site"], get["site"] == 0),
+            "writer": (get["writer"], no_writer),
+            "value": (get["va"], no_value),
+        }
 
     def _name(self, rows: Any, number: Any) -> None:
         """Find the symbols of instructions that were not seen before."""
@@ -228,8 +259,9 @@ class Encoder:
 
     def _folded(self, stack: Any) -> tuple[Any, list[str]]:
         """Return, for each row, which of the folded stacks it has, and these."""
-        used, inverse = np.unique(stack, return_inverse=True)
-        chains = {n: self._chain(n) for n in used.tolist() if n and n not in self._stacks}
+        some = np.flatnonzero(stack)
+        used, inverse = np.unique(stack[some], return_inverse=True)
+        chains = {n: self._chain(n) for n in used.tolist() if n not in self._stacks}
         items = self._frames.items
         frames = np.unique(np.array([f for chain in chains.values() for f in chain], np.int64))
         frames = frames[~items["named"][frames]]
@@ -237,8 +269,9 @@ class Encoder:
             self._give_names(items, frames, items["ipa"][frames], items["vm"][frames])
         for number, chain in chains.items():
             self._stacks[number] = ";".join(map(self._function, reversed(chain)))
-        values = [self._stacks.get(number, "") for number in used.tolist()]
-        return np.where(stack == 0, np.int32(-1), inverse.astype(np.int32)), values
+        indices: Any = np.full(len(stack), -1, np.int32)
+        indices[some] = inverse
+        return indices, [self._stacks[number] for number in used.tolist()]
 
     def _chain(self, number: int) -> list[int]:
         """Return the frames of a stack, innermost first; callers are older than what they call."""
@@ -256,16 +289,26 @@ class Encoder:
         return self._symbols[symbol].partition("+")[0]
 
 
-def _agents(pe: Any, device: Any) -> tuple[Any, list[str]]:
-    """Return the column `agent`."""
-    names = [f"P{n}" for n in range(256)] + [f"D{n}" for n in range(256)]
-    return pe.astype(np.int32) + np.int32(256) * device, names
+def _taken(records: Any, order: Any) -> Any:
+    """Return records in an order; as rows of words, which NumPy moves faster than structures."""
+    words = records.view(np.uint64).reshape(len(records), -1)
+    return words.take(order, axis=0).reshape(-1).view(TRACED)
+
+
+def _following(count: Any, last: int) -> Any:
+    """Return counts that only grow, with the next for those that are 0; `last` if there is none."""
+    known = np.where(count == 0, np.uint64(NO_ADDRESS), count)
+    following = np.minimum.accumulate(known[::-1])[::-1]
+    following[following == NO_ADDRESS] = last
+    return np.where(count == 0, following, count)
 
 
 def _named_bits(why: Any) -> tuple[Any, list[str]]:
     """Return the column `why`."""
-    used, inverse = np.unique(why, return_inverse=True)
-    return inverse.astype(np.int32), [spell_why(int(value)) for value in used]
+    used = np.flatnonzero(np.bincount(why, minlength=1))
+    numbers: Any = np.zeros(int(used.max(initial=0)) + 1, np.int32)
+    numbers[used] = np.arange(len(used))
+    return numbers[why], [spell_why(int(value)) for value in used]
 
 
 def spell_why(value: int) -> str:

@@ -25,7 +25,8 @@ GENERATION_ROWS = 1 << 20
 class Column:
     """A column: its type (of Arrow; `text` is a string from a dictionary), whether it can be null.
 
-    `packed`: differences to the row before, which are small, are stored (DELTA_BINARY_PACKED).
+    `packed`: differences to the row before, which are small, are stored (DELTA_BINARY_PACKED); `plain`:
+    the values as they are, which differ. Otherwise each different value is stored once.
     """
 
     name: str
@@ -33,16 +34,18 @@ class Column:
     doc: str
     null: bool = False
     packed: bool = False
+    plain: bool = False
 
 
-def _c(name: str, kind: str, doc: str, *, null: bool = False, packed: bool = False) -> Column:
-    return Column(name, kind, " ".join(doc.split()), null, packed)
+def _c(name: str, kind: str, doc: str, **how: bool) -> Column:
+    return Column(name, kind, " ".join(doc.split()), **how)
 
 
 COLUMNS: tuple[Column, ...] = (
     _c("seq", "uint64", "When, among all rows: counts the operations that were recorded, from 1. "
        "Rows of one operation share it.", packed=True),
-    _c("instructions", "uint64", "Instructions that all PEs had executed by then.", packed=True),
+    _c("instructions", "uint64", "Instructions that all PEs had executed by then; of a row that others refer to, by the "
+       "next of the others.", packed=True),
     _c("op", "text", "What happened, as `pocwatch line` spells it: `st`, `ld`, `if`, `tw`, "
        "`dc civac`, `ic ivau`, `dsb`, `mmu on`, ...; or a row that the others refer to: `content`, "
        "`writer`, `frame`, `end` (below)."),
@@ -68,8 +71,8 @@ COLUMNS: tuple[Column, ...] = (
     _c("why", "text", "What decided the attributes: names of `Why`, joined by `|`, as `S1_OFF|S2_ON`."),
     _c("s1_mair", "uint8", "MAIR byte of the stage 1 page; 0 if stage 1 is off."),
     _c("s2_attr", "uint8", "Stage 2 MemAttr[3:0]; null if stage 2 is off.", null=True),
-    _c("pc", "uint64", "PC of the instruction; null where there is none.", null=True, packed=True),
-    _c("pc_pa", "uint64", "PA of the instruction.", null=True, packed=True),
+    _c("pc", "uint64", "PC of the instruction; null where there is none.", null=True),
+    _c("pc_pa", "uint64", "PA of the instruction.", null=True),
     _c("fetch_ipa", "uint64", "IPA of the page being executed; null outside a VM.", null=True,
        packed=True),
     _c("insn", "uint32", "The instruction's encoding.", null=True),
@@ -82,7 +85,8 @@ COLUMNS: tuple[Column, ...] = (
     _c("site", "uint32", "Number of the instruction; null where there is none.", null=True),
     _c("writer", "uint32", "Of a `writer`, who wrote, as the plugin packs it; of a `frame`, the number "
        "of its caller's.", null=True),
-    _c("value", "uint64", "Of a `content`, what the 8 bytes are.", null=True),
+    _c("value", "uint64", "Of a `content`, what the 8 bytes are.", null=True,
+       plain=True),
 )  # fmt: skip
 NAMES = tuple(column.name for column in COLUMNS)
 
@@ -113,7 +117,10 @@ def encodings() -> dict[str, Any]:
     packed = [c.name for c in COLUMNS if c.packed]
     return {
         "compression": "zstd",
-        "use_dictionary": [c.name for c in COLUMNS if not c.packed and c.type != "bool"],
+        "compression_level": {c.name: 6 if c.plain else 3 for c in COLUMNS},
+        "use_dictionary": [
+            c.name for c in COLUMNS if not (c.packed or c.plain or c.type == "bool")
+        ],
         "column_encoding": dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
         "write_page_checksum": True,
         "write_statistics": ["seq", "line", "pa", "pc"],  # what a search can skip by

@@ -16,6 +16,7 @@ from pocwatch.platforms import Platform, PlatformError, definition
 from pocwatch.sanitizer import launch
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.findings import Report
+from pocwatch.sanitizer.recording import filters
 from pocwatch.sanitizer.recording.names import LiveNames
 from pocwatch.sanitizer.recording.pump import Pump
 from pocwatch.sanitizer.runfile import Progress
@@ -65,7 +66,7 @@ class Recorded:
 
 def plan(options: Options) -> Plan:
     """Check everything that can be checked before the machine starts. Raise RunError."""
-    from pocwatch.line import filter as filters
+    from pocwatch.line.filter import FilterError
 
     _check_writable(options.out)
     asked = list(dict.fromkeys(options.platforms or (*platforms.names(), AUTO)))
@@ -77,7 +78,7 @@ def plan(options: Options) -> Plan:
     _check_names(known)
     try:
         planned = replace(planned, filter=filters.binary(known))
-    except filters.FilterError as error:
+    except FilterError as error:
         raise UsageError(f"--platform: {error}") from None
     return Plan(options, planned, known)
 
