@@ -18,7 +18,7 @@ from pocwatch.sanitizer import launch, runfile
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.trace.decode import Decoder
 from pocwatch.trace.reader import Trace
-from pocwatch.trace.records import Finding, RunHeader
+from pocwatch.trace.records import Finding, Frame, RunHeader
 
 _ERROR_BYTES = 256
 # Of a shard's records this many are kept in memory while platform follows platform (640 MB); more are
@@ -69,31 +69,49 @@ def judged(task: Task) -> list[bytes]:
         return [_judged(task, table, shard, trace) for table in task.tables]
 
 
-def merged(parts: Sequence[bytes]) -> tuple[RunHeader, list[Finding]]:
-    """Return header and findings of one machine from the run files of its shards."""
-    whole = sum(RunHeader.from_buffer_copy(part).n_findings for part in parts)
-    buffer = bytearray(runfile.file_size(max(whole, 1)))
-    head = RunHeader.from_buffer_copy(parts[0])
-    head.n_findings, head.max_findings = 0, max(whole, 1)
-    for counters in (head.maintenance, head.redundant, head.matched):
-        ctypes.memset(counters, 0, ctypes.sizeof(counters))
-    head.lost_findings = head.pending_overflows = 0
-    buffer[: ctypes.sizeof(RunHeader)] = bytes(head)
-    into = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What judging left in a run file."""
+
+    header: RunHeader
+    findings: Sequence[Finding]
+    frames: Sequence[Frame]
+
+    def packed(self) -> bytes:
+        """Return a run file without empty slots."""
+        head = RunHeader.from_buffer_copy(self.header)
+        head.n_findings = head.max_findings = len(self.findings)
+        head.n_frames = head.max_frames = len(self.frames)
+        return b"".join(map(bytes, (head, *self.findings, *self.frames)))
+
+    @classmethod
+    def of(cls, run: bytes) -> Left:
+        """Return what is in a run file."""
+        head = RunHeader.from_buffer_copy(run)
+        at, size = ctypes.sizeof(head), ctypes.sizeof(Finding)
+        findings = [Finding.from_buffer_copy(run, at + i * size) for i in range(head.n_findings)]
+        at, size = at + head.max_findings * size, ctypes.sizeof(Frame)
+        frames = [Frame.from_buffer_copy(run, at + i * size) for i in range(head.n_frames)]
+        return cls(head, findings, frames)
+
+
+def merged(parts: Sequence[bytes]) -> Left:
+    """Return what judging a whole machine would have left, from the run files of its shards."""
+    heads = [RunHeader.from_buffer_copy(part) for part in parts]
+    head = RunHeader(
+        **{name: getattr(heads[0], name) for name in ("magic", "version", "header_size")},
+        finding_size=ctypes.sizeof(Finding),
+        max_findings=sum(each.n_findings for each in heads),
+        max_frames=sum(each.n_frames for each in heads),
+        n_pes=heads[0].n_pes,
+    )
+    size = ctypes.sizeof(Finding) * head.max_findings + ctypes.sizeof(Frame) * head.max_frames
+    into = ctypes.create_string_buffer(bytes(head) + bytes(size), ctypes.sizeof(head) + size)
     with _lock:
         library = _load()
         for part in parts:
             library.pw_report_merge(into, part)
-    del into
-    header = RunHeader.from_buffer_copy(buffer)
-    return header, _filled(bytes(buffer))
-
-
-def _filled(run: bytes) -> list[Finding]:
-    """Return the findings in a run file's bytes."""
-    start, size = ctypes.sizeof(RunHeader), ctypes.sizeof(Finding)
-    count = RunHeader.from_buffer_copy(run).n_findings
-    return [Finding.from_buffer_copy(run, start + at * size) for at in range(count)]
+    return Left.of(into.raw)
 
 
 class _Shard:
@@ -145,9 +163,7 @@ def _judged(task: Task, table: bytes, shard: _Shard, trace: Trace) -> bytes:
         for records in shard:
             library.pw_replay(ctypes.c_void_p(records.ctypes.data), ctypes.c_uint64(len(records)))
         with runfile.RunFile(run) as record:
-            header, findings = record.header(), record.findings()
-    header.n_findings = len(findings)
-    return b"".join([bytes(header), *map(bytes, findings)])
+            return Left(record.header(), record.findings(), record.frames()).packed()
 
 
 def _load() -> ctypes.CDLL:

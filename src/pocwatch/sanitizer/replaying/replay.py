@@ -154,8 +154,8 @@ def _scheduled(
 
 def _report(plan: Plan, name: str, parts: Sequence[bytes]) -> Report:
     platform, info = plan.platforms[name], plan.info
-    header, raw = judge.merged(parts)
-    _put_counters(header, info)
+    left = judge.merged(parts)
+    _put_counters(left.header, info)
     cut = plan.damage[0] if plan.damage else None
     interrupted = bool(info.extra.get("interrupted")) and len(plan.damage) == 1
     return assemble.report(
@@ -169,9 +169,10 @@ def _report(plan: Plan, name: str, parts: Sequence[bytes]) -> Report:
             describe=from_line_model(),
             warnings=[*info.extra.get("warnings", ()), *plan.damage[1:]],
         ),
-        header,
-        raw,
+        left.header,
+        left.findings,
         plan.locator,
+        frames=left.frames,
         failure=None if interrupted else cut,
         interrupted=interrupted,
     )
