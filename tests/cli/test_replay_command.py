@@ -167,14 +167,14 @@ def test_each_platform_has_its_report(replay: Run, trace: Path, tmp_path: Path) 
 
 def test_the_same_whoever_does_it(replay: Run, tmp_path: Path) -> None:
     """Many lines and PEs, with drops: one process or three, byte for byte."""
-    path = write(tmp_path / "many.parquet", synthetic.records(4000, lines=800))
+    path = write(tmp_path / "many.parquet", synthetic.records(600, lines=300, sites=20))
     said = []
     for jobs in (1, 3):
         done = replay(path, "--policy-drop", "dc *@*", "--jobs", jobs, "--json", tmp_path / "r.json")
         assert done.returncode == 1, done.stderr
         said.append((done.stderr, [(tmp_path / f"r-{name}.json").read_bytes() for name in NAMES]))
     assert said[0] == said[1]
-    assert len(json.loads(said[0][1][0])["findings"]) > 100
+    assert len(json.loads(said[0][1][0])["findings"]) > 3
 
 
 @pytest.fixture
