@@ -29,6 +29,7 @@ from pocwatch.line import emit
 from pocwatch.line.table import automaton_of
 from pocwatch.platforms import Platform
 from pocwatch.report import kinds, schemas
+from pocwatch.trace import schema as trace_schema
 from pocwatch.tui import keys
 
 DOCS = Path(__file__).parent
@@ -262,6 +263,7 @@ def screen_of_view(pressed: str) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "columns of a trace": trace_schema.as_markdown,
     "keys of view": keys_of_view,
     "view findings": lambda: screen_of_view("j"),
     "view state": lambda: screen_of_view("j l j l"),

@@ -132,7 +132,7 @@ def test_ctrl_c_keeps_what_there_is(
 def test_a_full_disk(fake_qemu: FakeQemu, tmp_path: Path, out: Path) -> None:
     """One line; the machine ends; the trace is valid up to its last checkpoint."""
     stream = tmp_path / "raw"
-    stream.write_bytes(synthetic.stream(100_000))
+    stream.write_bytes(synthetic.stream(200_000))
     program = fake_qemu(trace=str(stream))
 
     def limit() -> None:

@@ -66,7 +66,8 @@ EXCEPTIONS = {
         "is no requirement; tests/report/test_profile_report.py knows the format"
     ),
 }
-_MACHINE = re.compile(r"(.* && )?pocwatch (run|demo)\b|pytest ")
+_MACHINE = re.compile(r"(.* && )?pocwatch (run|demo|record|replay)\b|pytest |python \w+\.py")
+_TRACE = re.compile(r"pocwatch replay|python \w+\.py")
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,26 @@ def give_machine(folder: Path) -> None:
     (folder / "initrd.cpio").symlink_to(prepared.initrds["host"])
 
 
+@pytest.fixture(scope="session")
+def boot_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The machine of the pages' commands, recorded."""
+    from pocwatch.sanitizer.recording import record
+
+    out = tmp_path_factory.mktemp("trace") / "boot.parquet"
+    words = machine.prepare(machine.default_cache_dir()).qemu_args(scenario="host")
+    plan = record.plan(record.Options(command=words, out=out))
+    recorded = record.run(plan, lambda _: None, lambda _progress, _size: None)
+    assert recorded.report.complete
+    return out
+
+
 @pytest.mark.parametrize("shown", [with_marks(s) for s in RUN if s.page not in SESSIONS])
-def test_the_command_does_what_the_page_says(shown: Shown, folder: Path) -> None:
+def test_the_command_does_what_the_page_says(
+    shown: Shown, folder: Path, request: pytest.FixtureRequest
+) -> None:
     give_files(shown.page, folder)
+    if _TRACE.match(shown.command):
+        (folder / "boot.parquet").symlink_to(request.getfixturevalue("boot_trace"))
     if _MACHINE.match(shown.command):
         give_machine(folder)
     do(shown, folder)
