@@ -44,8 +44,8 @@ def _c(name: str, kind: str, doc: str, **how: bool) -> Column:
 COLUMNS: tuple[Column, ...] = (
     _c("seq", "uint64", "When, among all rows: counts the operations that were recorded, from 1. "
        "Rows of one operation share it.", packed=True),
-    _c("instructions", "uint64", "Instructions that all PEs had executed by then; of a row that others refer "
-       "to, by the next of the others.", packed=True),
+    _c("instructions", "uint64", "Instructions that all PEs had executed by then; of a row that "
+       "others refer to, by the next of the others.", packed=True),
     _c("op", "text", "What happened, as `pocwatch line` spells it: `st`, `ld`, `if`, `tw`, "
        "`dc civac`, `ic ivau`, `dsb`, `mmu on`, ...; or a row that the others refer to: `content`, "
        "`writer`, `frame`, `end` (below)."),
