@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recordings import (
+from traced_machines import (
     MOV_1,
     RAM_BASE,
     Plugin,
