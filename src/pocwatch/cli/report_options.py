@@ -45,6 +45,9 @@ FORMATS = (
     Format("jsonl", "Write it as JSON Lines: a header, a line for each finding, a summary."),
     Format("sarif", "Write it as SARIF 2.1.0, for code scanning."),
     Format("junit", "Write it as JUnit XML: a suite for each kind, a failing case for each place."),
+    Format(
+        "perfetto", "Write a timeline for ui.perfetto.dev: who did what, states of lines, arrows."
+    ),
     Format("html", "Write it as one HTML page with drawings, for people."),
 )
 
