@@ -76,6 +76,15 @@ def test_what_is_kept(fake_qemu: FakeQemu, out: Path, stream: Path) -> None:
     assert f"{out}: 3,051 events in {size}; to judge it: pocwatch replay {out}" in done.stderr
 
 
+def test_how_deep_stacks_are_taken(fake_qemu: FakeQemu, out: Path, stream: Path) -> None:
+    program = str(fake_qemu(trace=str(stream)))
+    done = record("-o", str(out), *FEW, "--stacks", "3", "--", program, *MACHINE)
+    assert done.returncode == 0, done.stderr
+    assert ",stacks=3" in done.stderr.replace("\n", ""), "what was added to the QEMU command"
+    with opened(out) as trace:
+        assert "--stacks 3 --" in " ".join(trace.info.command)
+
+
 def test_all_platforms_and_auto_by_default(fake_qemu: FakeQemu, out: Path, stream: Path) -> None:
     from pocwatch import platforms
 

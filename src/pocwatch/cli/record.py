@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocwatch.cli import complete, options
+from pocwatch.cli.stacks_option import stacks_option
 
 if TYPE_CHECKING:
     from pocwatch.sanitizer.recording.record import Recorded
@@ -35,6 +36,7 @@ _PATH = click.Path(path_type=Path)
     metavar="[NAME[@ADDRESS]=]FILE",
     help="Names for code, as for `pocwatch run`; those that are used go into the trace. Repeatable.",
 )
+@stacks_option
 @click.option("--quiet", is_flag=True, help="No progress line and no notes, only errors.")
 @click.option(
     "--keep", type=_PATH, metavar="DIR", help="Keep the run's raw files (not RAM) in DIR."
@@ -44,6 +46,7 @@ def command(
     out: Path,
     platforms: list[str],
     symbols: tuple[str, ...],
+    stacks: int,
     quiet: bool,
     keep: Path | None,
     qemu: tuple[str, ...],
@@ -74,7 +77,14 @@ def command(
     from pocwatch.sanitizer.runfile import Progress
 
     plan = record.plan(
-        record.Options(command=qemu, out=out, platforms=platforms, symbols=symbols, keep=keep)
+        record.Options(
+            command=qemu,
+            out=out,
+            platforms=platforms,
+            symbols=symbols,
+            keep=keep,
+            stacks=stacks,
+        )
     )
     live = StatusLine(enabled=wanted(quiet, plan.launch.machine.console_on_stdio))
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 from pocwatch import platforms
 from pocwatch.arch.ops import Kind, Op
 from pocwatch.platforms import Platform, PlatformError, definition
-from pocwatch.sanitizer import launch
+from pocwatch.sanitizer import arguments, launch
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.recording import filters
@@ -37,12 +37,14 @@ class Options:
     platforms: Sequence[str] = ()
     symbols: Sequence[str] = ()
     keep: Path | None = None
+    stacks: int = arguments.STACKS
 
     def words(self) -> list[str]:
         """Return the command line that asks for this recording again."""
         said = ["pocwatch", "record", "-o", str(self.out)]
         said += ["--platform", ",".join(self.platforms)] if self.platforms else []
         said += [word for each in self.symbols for word in ("--symbols", each)]
+        said += ["--stacks", str(self.stacks)] if self.stacks != arguments.STACKS else []
         return [*said, "--", *self.command]
 
 
@@ -72,7 +74,13 @@ def plan(options: Options) -> Plan:
     asked = list(dict.fromkeys(options.platforms or (*platforms.names(), AUTO)))
     first = AUTO if AUTO in asked else asked[0]
     planned = launch.plan(
-        launch.Options(options.command, platform=first, symbols=options.symbols, keep=options.keep)
+        launch.Options(
+            options.command,
+            platform=first,
+            symbols=options.symbols,
+            keep=options.keep,
+            stacks=options.stacks,
+        )
     )
     known = [planned.platform if name == first else _load(name) for name in asked]
     _check_names(known)
