@@ -48,6 +48,8 @@ ACCESS = st.builds(
     s2_attr=st.none() | SMALL,
     source=SOURCE,
     stack=STACK,
+    device=st.none() | TEXT,
+    device_number=SMALL,
 )
 EVENT = st.builds(
     f.Event,
@@ -66,6 +68,7 @@ EVENT = st.builds(
     rule=st.none() | TEXT,
     source=SOURCE,
     stack=STACK,
+    device=st.none() | TEXT,
 )
 
 
@@ -112,6 +115,7 @@ REPORT = st.builds(
     accesses=COUNT,
     fetches=COUNT,
     walks=COUNT,
+    devices=several(st.builds(f.Device, TEXT, st.booleans(), COUNT, COUNT)),
     maintenance=COUNTS,
     redundant=COUNTS,
     dropped=COUNTS,

@@ -69,6 +69,14 @@ _PATH = click.Path(path_type=Path)
     metavar="FILE",
     help="Record what happens between a hypervisor and its guests: faults, traps, maintenance, pages.",
 )
+@click.option(
+    "--dma",
+    type=click.Choice(["auto", "off"]),
+    default="auto",
+    show_default=True,
+    help="Watch what virtio, NVMe and AHCI devices read and write in RAM. They snoop the caches "
+    "unless the device tree given by QEMU's -dtb does not say `dma-coherent`.",
+)
 @click.argument("qemu", nargs=-1, type=click.UNPROCESSED, shell_complete=complete.files)
 def command(
     platform: str,
@@ -84,6 +92,7 @@ def command(
     keep: Path | None,
     stream: Path | None,
     events: Path | None,
+    dma: str,
     qemu: tuple[str, ...],
 ) -> int:
     """Run a QEMU command and report where it may read stale memory.
@@ -120,6 +129,7 @@ def command(
         stream=stream,
         events=events,
         stacks=stacks,
+        dma=dma == "auto",
         profile=profiling.found.append if profiling.wanted else None,
     )
     report = execute.run(options, reporting, quiet=quiet)

@@ -26,6 +26,7 @@ void report(struct pw_cpu *cpu, const struct pw_site *site, struct pw_access *ac
     access->el = site ? site->el : 0;
     access->pe = cpu->pe;
     access->vm_id = cpu->vm_id;
+    access->device = access->op == PW_OP_DMA_RD ? (uint8_t)pw_transfer.device : 0;
     access->flags |= cpu->vm ? PW_FLAG_VM : 0;
     if (stale & PW_STALE_LOST && kind != PW_FINDING_UNSYNCED_FETCH) {
         kind = PW_FINDING_LOST_WRITE;
@@ -192,6 +193,8 @@ void pw_zva(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page
     leave();
 }
 
+_Thread_local struct pw_transfer pw_transfer;
+
 void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent)
 {
     if (pw_tracing) {
@@ -206,12 +209,19 @@ void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent)
         pw_lines[line].flags &= (uint8_t)~LINE_RAN;
         step(line, cells, coherent ? PW_EVENT_WR_COHERENT : PW_EVENT_ST_NC, PW_NO_EVENT);
         written(line, cells);
-        pw_history_add(line, 0, PW_OP_DMA_WR, cells, 0, -1, 0);
+        pw_who who = pw_who_of_device(pw_transfer.device, coherent ? PW_KIND_WB : PW_KIND_NC);
+        for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+            if (cells >> c & 1) {
+                pw_writers[line * PW_CELLS_PER_LINE + c] = who;
+            }
+        }
+        pw_history_add(line, who, PW_OP_DMA_WR, cells, 0, -1, 0);
     } else {
         static struct pw_cpu device = {.fetch_ipa = PW_NO_ADDRESS};
         struct pw_page page = {.pa = pa & ~UINT64_C(4095), .ipa = PW_NO_ADDRESS, .in_ram = 1,
                                .kind = coherent ? PW_KIND_WB : PW_KIND_NC};
-        load(&device, NULL, &page, pa, pa, size, PW_OP_DMA_RD);
+        load(pw_transfer.cpu ? pw_transfer.cpu : &device, pw_transfer.site, &page, pa, pa, size,
+             PW_OP_DMA_RD);
     }
     leave();
 }

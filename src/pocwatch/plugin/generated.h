@@ -41,6 +41,7 @@ enum {
 #define PW_MAX_PES 64
 #define PW_MAX_RULES 64
 #define PW_MAX_OPS 32
+#define PW_MAX_DEVICES 32
 #define PW_HISTORY_EVENTS 12
 #define PW_CELLS_PER_LINE 8
 enum {
@@ -87,7 +88,8 @@ struct __attribute__((packed)) pw_event {
     uint8_t cells;
     uint16_t vm_id;
     int16_t rule;
-    uint16_t reserved;
+    uint8_t device;
+    uint8_t reserved;
     uint32_t stack;
 };
 _Static_assert(sizeof(struct pw_event) == 48, "Event");
@@ -110,8 +112,10 @@ struct __attribute__((packed)) pw_access {
     uint8_t s1_mair;
     uint8_t s2_attr;
     uint32_t stack;
+    uint8_t device;
+    uint8_t reserved[3];
 };
-_Static_assert(sizeof(struct pw_access) == 68, "Access");
+_Static_assert(sizeof(struct pw_access) == 72, "Access");
 struct __attribute__((packed)) pw_kept_frame {
     uint64_t pc;
     uint64_t pc_pa;
@@ -137,7 +141,15 @@ struct __attribute__((packed)) pw_finding {
     uint64_t first;
     struct pw_event history[12];
 };
-_Static_assert(sizeof(struct pw_finding) == 740, "Finding");
+_Static_assert(sizeof(struct pw_finding) == 744, "Finding");
+struct __attribute__((packed)) pw_device {
+    char name[48];
+    uint64_t lines_read;
+    uint64_t lines_written;
+    uint32_t coherent;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct pw_device) == 72, "Device");
 struct __attribute__((packed)) pw_runheader {
     char magic[8];
     uint32_t version;
@@ -164,9 +176,12 @@ struct __attribute__((packed)) pw_runheader {
     uint64_t maintenance[32];
     uint64_t redundant[32];
     uint64_t matched[64];
+    struct pw_device devices[32];
+    uint32_t n_devices;
+    uint32_t reserved;
     char error[256];
 };
-_Static_assert(sizeof(struct pw_runheader) == 3432, "RunHeader");
+_Static_assert(sizeof(struct pw_runheader) == 5744, "RunHeader");
 #define PW_TRACE_MAGIC "PWTRACE"
 #define PW_TRACE_VERSION 1
 #define PW_TRACE_ALL_PES 64

@@ -113,8 +113,23 @@ pw_who pw_who_of(const struct pw_cpu *cpu, const struct pw_site *site, unsigned 
            (uint32_t)mmu_on << WHO_MMU | (uint32_t)(cpu->pe < 15 ? cpu->pe : 15) << WHO_PE;
 }
 
+/* Numbers of sites that stand for devices: the last ones. */
+enum { WHO_DEVICES = 0xffff00 };
+
+pw_who pw_who_of_device(unsigned device, unsigned kind)
+{
+    return (WHO_DEVICES + device) | (uint32_t)kind << WHO_KIND;
+}
+
 bool pw_who_expand(pw_who who, struct pw_event *e)
 {
+    if ((who & 0xffffff) >= WHO_DEVICES) {
+        e->device = (uint8_t)((who & 0xffffff) - WHO_DEVICES);
+        e->pe = (uint8_t)(e->device ? e->device - 1 : 0);
+        e->kind = who >> WHO_KIND & 3;
+        e->op = PW_OP_DMA_WR;
+        return true;
+    }
     const struct pw_site *site = site_by_number(who & 0xffffff);
     if (!site) {
         return false;

@@ -12,6 +12,8 @@
 /* Who did something, in 32 bits: a site's number, and the circumstances. 0: nobody known. */
 typedef uint32_t pw_who;
 pw_who pw_who_of(const struct pw_cpu *cpu, const struct pw_site *site, unsigned kind, bool mmu_on);
+/* A device, by its number in the run file's table plus 1; 0: one without a number. */
+pw_who pw_who_of_device(unsigned device, unsigned kind);
 #define PW_WHO_MMU 27 /* the bit of `mmu_on`; kind 0 is PW_KIND_WB */
 /* Fill in what `who` stands for: PC, EL, PE, kind and flags. False if nobody is known. */
 bool pw_who_expand(pw_who who, struct pw_event *event);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dma.h"
 #include "events.h"
 #include "profile.h"
 #include "recorder.h"
@@ -26,6 +27,7 @@ static const char *events_path; /* and the event recording */
 static const char *profile_path;
 static const char *trace_path;  /* and the raw trace: then nothing is judged */
 static const char *filter_path; /* what the trace leaves out */
+static const char *dma_path;    /* the table of buses */
 static uint64_t stack_depth;    /* frames of the call stacks that are taken */
 
 static void fatal(const char *message)
@@ -176,6 +178,8 @@ static bool parse_argument(const char *argument, struct pw_config *config)
         stream_path = value;
     } else if (IS("events")) {
         events_path = value;
+    } else if (IS("dma")) {
+        dma_path = value;
     } else if (IS("profile")) {
         profile_path = value;
     } else if (IS("stacks")) {
@@ -220,7 +224,7 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         if (!parse_argument(argv[i], &config)) {
             fprintf(stderr, "pocwatch: plugin was given '%s' but takes run=, ram=, rambase=, "
                             "ramsize=, table=, rules=, unsynced=on|off, redundant=on|off, "
-                            "stream=, events=, profile=, trace=, filter=, stacks=0..%d, "
+                            "stream=, events=, profile=, dma=, trace=, filter=, stacks=0..%d, "
                             "debug=on|off\n", argv[i],
                     PW_MAX_STACK);
             return 1;
@@ -241,6 +245,13 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
     pw_run_header()->n_pes = (uint32_t)info->system.smp_vcpus;
     pw_run_header()->ram_base = config.ram_base;
     pw_run_header()->ram_size = config.ram_size;
+    if (dma_path && !qemu_plugin_mem_get_value) {
+        fprintf(stderr, "pocwatch: this QEMU has plugin API version %d, which tells no values: DMA is not "
+                        "watched (4 or later, QEMU 9.2)\n", info->version.cur);
+    } else if (dma_path && !pw_dma_open(dma_path, error, sizeof error)) {
+        fprintf(stderr, "pocwatch: %s\n", error);
+        return 1;
+    }
     if (stream_path) {
         if (!pw_stream_open(stream_path, (unsigned)info->system.smp_vcpus, error, sizeof error)) {
             fprintf(stderr, "pocwatch: %s\n", error);

@@ -102,6 +102,14 @@ PW_API void pw_ic(struct pw_cpu *cpu, const struct pw_site *site, const struct p
 PW_API void pw_barrier(struct pw_cpu *cpu, const struct pw_site *site, unsigned op);
 /* The PE's "MMU and caches on" in the sense of the fill switch changed. */
 PW_API void pw_mmu(struct pw_cpu *cpu, bool on);
+/* On whose behalf a device acts: the access that handed the buffer over or took it back, and the
+ * device's number in the run file's table plus 1. Set around `pw_dma` by who knows; else zero. */
+struct pw_transfer {
+    struct pw_cpu *cpu;
+    const struct pw_site *site;
+    unsigned device;
+};
+extern _Thread_local struct pw_transfer pw_transfer;
 /* A device's access within one line, and an operation of an outer-cache controller. */
 PW_API void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent);
 PW_API void pw_outer(uint64_t pa, unsigned op);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "dma.h"
 #include "events.h"
 #include "fast.h"
 #include "stream.h"
@@ -51,6 +52,24 @@ static void data_in_page(struct vcpu *v, const struct pw_site *site, const struc
     pw_data(&v->cpu, site, &e->page, va, size, op);
 }
 
+/* What was loaded or stored: its low 8 bytes. */
+static uint64_t value_of(qemu_plugin_meminfo_t info)
+{
+    static const uint64_t masks[] = {0xff, 0xffff, 0xffffffff};
+    unsigned shift = qemu_plugin_mem_size_shift(info);
+    uint64_t low = qemu_plugin_mem_get_value(info).data.u64;
+    return shift < 3 ? low & masks[shift] : low;
+}
+
+void pw_dma_more_pages(void)
+{
+    for (unsigned i = 0; i < PW_MAX_PES; i++) {
+        if (vcpus[i].present) {
+            pw_vcpu_attend(&vcpus[i], ATTENTION_FLUSH);
+        }
+    }
+}
+
 /* Accesses that miss, cross a page, are not to RAM, or of which the size is not remembered. */
 static void __attribute__((noinline)) access_slow(struct vcpu *v, const struct pw_site *site,
                                                   qemu_plugin_meminfo_t info, uint64_t va,
@@ -66,6 +85,9 @@ static void __attribute__((noinline)) access_slow(struct vcpu *v, const struct p
         check_pa(v, site, info, va, e);
     } else if (debug) {
         check_pa(v, site, info, va, e);
+    }
+    if (unlikely(pw_dma_on && e && e->tag & NOT_RAM)) {
+        pw_dma_access(&v->cpu, site, e->page.pa | (va & ~PW_PAGE_MASK), n, op == PW_OP_ST, value_of(info));
     }
     data_in_page(v, site, e, va, n, op);
     if (n < size) {

@@ -77,6 +77,13 @@ struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info, ui
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *hwaddr) WEAK;
 uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *hwaddr) WEAK;
 
+/* Version 4 (QEMU 9.2): what was loaded or stored. Of the union only what fits into 8 bytes is used. */
+typedef struct {
+    int type; /* log2 of the bytes */
+    union { uint8_t u8; uint16_t u16; uint32_t u32; uint64_t u64; struct { uint64_t low, high; } u128; } data;
+} qemu_plugin_mem_value;
+qemu_plugin_mem_value qemu_plugin_mem_get_value(qemu_plugin_meminfo_t info) WEAK;
+
 GArray *qemu_plugin_get_registers(void) WEAK; /* of qemu_plugin_reg_descriptor */
 /* Appends to `buffer`. Returned a count, and from version 6 on a bool: look at the buffer instead. */
 int qemu_plugin_read_register(struct qemu_plugin_register *handle, GByteArray *buffer) WEAK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dma.h"
 #include "events.h"
 #include "history.h"
 #include "qemu_api.h"
@@ -464,7 +465,7 @@ static enum pw_fault walk(struct vcpu *v, const struct pw_site *site, uint64_t v
 static void fill(struct entry *e, uint64_t tag, const struct pw_translation *t, uint64_t el)
 {
     bool in_ram = pw_ram(t->pa & PW_PAGE_MASK, PW_PAGE) != NULL;
-    e->tag = tag | (in_ram ? 0 : NOT_RAM);
+    e->tag = tag | (in_ram && !pw_dma_watches(t->pa & PW_PAGE_MASK) ? 0 : NOT_RAM);
     e->page = (struct pw_page){
         .pa = t->pa & PW_PAGE_MASK,
         .ipa = t->ipa == PW_NO_ADDRESS ? t->ipa : t->ipa & PW_PAGE_MASK,

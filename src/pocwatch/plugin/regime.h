@@ -27,7 +27,7 @@
 
 /*
  * Soft-TLB entry. The tag of a data entry is the page's VA and the generation of its half, and
- * NOT_RAM where no access is watched. One comparison finds entry, generation and RAM.
+ * NOT_RAM where no access is watched, or each one is looked at (dma.h). One comparison finds entry, generation and RAM.
  */
 struct entry {
     uint64_t tag;

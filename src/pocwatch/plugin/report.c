@@ -67,6 +67,7 @@ bool pw_same_finding(const struct pw_finding *a, const struct pw_finding *b)
     uint64_t lost = lost_maintenance(a);
     return a->access.op == b->access.op && a->access.kind == b->access.kind &&
            a->access.el == b->access.el && a->access.flags == b->access.flags &&
+           a->writer.device == b->writer.device && a->access.device == b->access.device &&
            lost == lost_maintenance(b) &&
            (lost != PW_NO_ADDRESS || a->access.pc == b->access.pc);
 }
@@ -90,7 +91,8 @@ static uint64_t written_at(const struct pw_finding *f)
 {
     for (unsigned i = f->n_history; i-- > 0;) {
         const struct pw_event *e = &f->history[i];
-        if ((e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA) && e->cells & 1u << f->cell) {
+        bool writes = e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA || e->op == PW_OP_DMA_WR;
+        if (writes && e->cells & 1u << f->cell) {
             return e->seq;
         }
     }

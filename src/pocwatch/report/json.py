@@ -49,6 +49,16 @@ def summary(report: Report) -> dict[str, Any]:
         "accesses": report.accesses,
         "fetches": report.fetches,
         "walks": report.walks,
+        "devices": [
+            {
+                "agent": f"D{number}",
+                "name": device.name,
+                "coherent": device.coherent,
+                "lines_read": device.lines_read,
+                "lines_written": device.lines_written,
+            }
+            for number, device in enumerate(report.devices)
+        ],
         "maintenance": report.maintenance,
         "redundant": report.redundant,
         "dropped": report.dropped,
@@ -115,6 +125,9 @@ def _access(access: Access) -> dict[str, Any]:
         "s1_mair": access.s1_mair,
         "s2_attr": access.s2_attr,
         "stack": _stack(access.stack),
+        "agent": access.agent,
+        "device": access.device,
+        "device_number": access.device_number,
     }
 
 
@@ -154,6 +167,7 @@ def _event(event: Event) -> dict[str, Any]:
         "source": _source(event.source),
         "rule": event.rule,
         "stack": _stack(event.stack),
+        "device": event.device,
     }
 
 

@@ -21,6 +21,7 @@ from pocwatch.report.json import SCHEMA
 from pocwatch.sanitizer.errors import UsageError
 from pocwatch.sanitizer.findings import (
     Access,
+    Device,
     Event,
     Finding,
     Frame,
@@ -177,6 +178,7 @@ def _report(table: _Table) -> Report:
         accesses=table.get("accesses", int),
         fetches=table.get("fetches", int),
         walks=table.get("walks", int),
+        devices=table.each("devices", _device) if "devices" in table.values else (),
         maintenance=table.counts("maintenance"),
         redundant=table.counts("redundant"),
         dropped=table.counts("dropped"),
@@ -188,6 +190,15 @@ def _report(table: _Table) -> Report:
         machine_failed=table.get("machine_failed", bool),
         definition=_platform(table.maybe_table("platform_definition")),
         watched=table.get("watched", bool),
+    )
+
+
+def _device(table: _Table) -> Device:
+    return Device(
+        name=table.get("name", str),
+        coherent=table.get("coherent", bool),
+        lines_read=table.get("lines_read", int),
+        lines_written=table.get("lines_written", int),
     )
 
 
@@ -277,7 +288,14 @@ def _access(table: _Table) -> Access:
         s2_attr=table.maybe("s2_attr", int),
         source=_source(table.maybe_table("source")),
         stack=_stack(table),
+        device=_name_of_device(table),
+        device_number=table.get("device_number", int) if "device_number" in table.values else 0,
     )
+
+
+def _name_of_device(table: _Table) -> str | None:
+    return table.maybe("device", str) if "device" in table.values else None
+
 
 
 def _event(table: _Table) -> Event:
@@ -298,6 +316,7 @@ def _event(table: _Table) -> Event:
         rule=table.maybe("rule", str),
         source=_source(table.maybe_table("source")),
         stack=_stack(table),
+        device=_name_of_device(table),
     )
 
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
+from pocwatch.arch.ops import Op
 from pocwatch.report import words
 from pocwatch.report.groups import Group, group
 from pocwatch.sanitizer.findings import Event, Finding, Frame, Line, Report
@@ -51,7 +52,10 @@ def verdict(finding: Finding) -> str:
     """Return a finding in one line."""
     access = finding.access
     where = access.symbol or f"{access.pc:#x}"
-    who = f"{'guest' if access.vm else 'host'}, MMU {access.mmu}"
+    if access.op is Op.DMA_RD:
+        who = f"{words.device(access.agent, access.device)}, handed over by P{access.pe}"
+    else:
+        who = f"{'guest' if access.vm else 'host'}, MMU {access.mmu}"
     return f"{finding.kind} in {where} ({who}), {_times(finding.count)}"
 
 
@@ -76,15 +80,21 @@ def _finding(finding: Finding, number: int) -> Iterator[str]:
     access = finding.access
     yield f"pocwatch: {number}: {verdict(finding)}"
     yield "Access:"
-    yield (
-        f"  {words.operation(access.op)} of {counted(access.size, 'byte')} by P{access.pe} at "
-        f"{words.world(access.el, access.vm, access.vm_id)}, {words.mmu(access.flags)}"
-    )
+    size = counted(access.size, "byte")
+    if access.op is Op.DMA_RD:
+        device = words.device(access.agent, access.device)
+        yield f"  {words.operation(access.op)} of {size} by {device}, handed over by P{access.pe}"
+    else:
+        yield (
+            f"  {words.operation(access.op)} of {size} by P{access.pe} at "
+            f"{words.world(access.el, access.vm, access.vm_id)}, {words.mmu(access.flags)}"
+        )
     place = words.code_place(access.pc, access.symbol)
     source = f" at {access.source}" if access.source else ""
     yield from _sentence(f"pc {place}{source}, instruction {access.insn:#010x}")
     ipa = "" if access.ipa is None else f" -> IPA {access.ipa:#x}"
-    yield f"  VA {access.va:#x}{ipa} -> PA {access.pa:#x}"
+    va = "" if access.op is Op.DMA_RD else f"VA {access.va:#x}{ipa} -> "
+    yield f"  {va}PA {access.pa:#x}"
     yield from _paragraph("  ", words.attributes(access))
     yield from _callers(access.stack)
     yield "Latest data written by:"
@@ -130,6 +140,10 @@ def _others(same: Group) -> Iterator[str]:
 def _writer(event: Event | None) -> Iterator[str]:
     if event is None:
         yield "  nobody seen: the initial contents of RAM, or forgotten"
+        return
+    if event.op is Op.DMA_WR:
+        yield f"  {words.operation(event.op)} by {words.device(event.agent, event.device)}"
+        yield f"  {words.write_attributes(event)}"
         return
     yield from _sentence(
         f"{words.operation(event.op)} by {event.agent} at "
@@ -177,6 +191,10 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
         useless = report.redundant.get(op)
         share = f", {useless:,} redundant ({100 * useless / count:.1f} %)" if useless else ""
         yield f"    {op:<11} {count:>14,}{share}"
+    for number, device in enumerate(report.devices):
+        how = "coherent" if device.coherent else "non-coherent"
+        used = f"{device.lines_read:,} lines read, {device.lines_written:,} written"
+        yield f"  D{number} {device.name}, {how}: {used}"
     for rule, count in report.dropped.items():
         yield f"  rule {rule!r} applied {_times(count)}"
     for entry in report.suppressed:

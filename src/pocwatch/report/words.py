@@ -55,18 +55,30 @@ def reasons(access: Access) -> list[str]:
 
 def attributes(access: Access) -> str:
     """Return the effective attributes and why, in one line."""
+    if access.op is Op.DMA_RD:
+        return device_attributes(access.kind)
     why = ", ".join(reasons(access))
     return kind_text(access.kind) + (f": {why}" if why else "")
 
 
 def write_attributes(event: Event) -> str:
     """Return the attributes with which a write was made."""
-    return kind_text(event.kind)
+    return device_attributes(event.kind) if event.op is Op.DMA_WR else kind_text(event.kind)
+
+
+def device_attributes(kind: Kind) -> str:
+    """Return whether a device's access looks into the caches."""
+    return "coherent: it snoops the caches" if kind is Kind.WB else "non-coherent: it sees memory only"
 
 
 def world(el: int, vm: bool, vm_id: int) -> str:
     """Return the exception level, and whose it is."""
     return f"EL{el}, guest {vm_id}" if vm and vm_id else f"EL{el}{', guest' if vm else ''}"
+
+
+def device(agent: str, name: str | None) -> str:
+    """Return a device's number with its name."""
+    return f"{agent} ({name})" if name else agent
 
 
 def code_place(pc: int, symbol: str | None) -> str:

@@ -52,6 +52,7 @@ class Analyst:
     platform: Any
     describe: Describe
     stacks: Stacks | None = None
+    devices: Sequence[str] = ()  # names by number
 
     def finding(self, raw: records.Finding) -> Finding:
         """Return one finding with everything that can be said about it."""
@@ -112,7 +113,12 @@ class Analyst:
             s2_attr=None if raw.s2_attr == 0xFF else raw.s2_attr,
             source=self.locator.source(place),
             stack=self._stack(raw.stack, place),
+            device=self._device(raw.device),
+            device_number=max(raw.device - 1, 0),
         )
+
+    def _device(self, number: int) -> str | None:
+        return self.devices[number - 1] if 0 < number <= len(self.devices) else None
 
     def _event(self, raw: records.Event) -> Event:
         known_rule = 0 <= raw.rule < len(self.rule_texts)
@@ -132,4 +138,5 @@ class Analyst:
             rule=self.rule_texts[raw.rule] if known_rule else None,
             source=self.locator.source(where(raw)),
             stack=self._stack(raw.stack),
+            device=self._device(raw.device),
         )

@@ -36,13 +36,14 @@ def watched(
     trace: Path | None = None,
     stacks: int = 0,
     profile: bool = False,
+    dma: bool = False,
 ) -> list[str]:
     """Return the arguments that load the plugin; its files are `run`, `table` in `directory`.
 
     `rules` among the switches is a file there, too; all others are turned on. `stream` is where every
     access goes, `events` the event recording, `trace` the raw trace: files or FIFOs. A trace's
     `filter` is in `directory`, too. `stacks` is how many frames of call stacks are taken. `profile`
-    asks for the file of that name in `directory`.
+    asks for the file of that name in `directory`; `dma` is one there, too.
     """
     options = {
         "run": _escaped(directory / "run"),
@@ -60,6 +61,8 @@ def watched(
         options["filter"] = _escaped(directory / "filter")
     if profile:
         options["profile"] = _escaped(directory / "profile")
+    if dma:
+        options["dma"] = _escaped(directory / "dma")
     if stacks:
         options["stacks"] = str(stacks)
     for switch in switches:

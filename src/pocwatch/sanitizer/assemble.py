@@ -10,7 +10,7 @@ from pocwatch.arch.ops import Op
 from pocwatch.sanitizer.analysis import Analyst, where
 from pocwatch.sanitizer.cpufacts import CpuFacts
 from pocwatch.sanitizer.explain import Describe
-from pocwatch.sanitizer.findings import Report
+from pocwatch.sanitizer.findings import Device, Report
 from pocwatch.sanitizer.locate import Locator
 from pocwatch.sanitizer.rules import Rule
 from pocwatch.sanitizer.stacks import Stacks
@@ -39,6 +39,18 @@ class Watched:
     warnings: Sequence[str] = ()
 
 
+def _devices(header: RunHeader) -> list[Device]:
+    return [
+        Device(
+            name=raw.name.decode("ascii", "replace"),
+            coherent=bool(raw.coherent),
+            lines_read=raw.lines_read,
+            lines_written=raw.lines_written,
+        )
+        for raw in header.devices[: header.n_devices]
+    ]
+
+
 def report(
     watched: Watched,
     header: RunHeader,
@@ -58,8 +70,14 @@ def report(
     ]
     locator.settle([*places, *map(where_of_frame, frames)])
     rules = [rule.text for rule in watched.rules]
+    devices = _devices(header)
     analyst = Analyst(
-        locator, rules, watched.platform, watched.describe, Stacks(locator, frames)
+        locator,
+        rules,
+        watched.platform,
+        watched.describe,
+        Stacks(locator, frames),
+        [device.name for device in devices],
     )
     findings, suppressed = sort_out([analyst.finding(f) for f in raw], watched.suppressions)
     return Report(
@@ -71,6 +89,7 @@ def report(
         accesses=sum(header.accesses),
         fetches=sum(header.fetches),
         walks=sum(header.walks),
+        devices=devices,
         maintenance=_per_op(header.maintenance),
         redundant=_per_op(header.redundant) if watched.redundant else {},
         dropped={text: header.matched[index] for index, text in enumerate(rules)},

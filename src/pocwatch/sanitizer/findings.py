@@ -47,11 +47,19 @@ class Access:
     s2_attr: int | None
     source: SourceLine | None = None  # where DWARF says it
     stack: tuple[Frame, ...] = ()  # innermost first: the access itself; empty if not taken
+    # Of a device's read, the device; PE, PC and stack are then those of what handed the buffer over.
+    device: str | None = None
+    device_number: int = 0
 
     @property
     def vm(self) -> bool:
         """Whether a guest made it."""
         return Flag.VM in self.flags
+
+    @property
+    def agent(self) -> str:
+        """Who did it, spelled as in `pocwatch line`."""
+        return f"D{self.device_number}" if self.op is Op.DMA_RD else f"P{self.pe}"
 
     @property
     def mmu(self) -> str:
@@ -78,6 +86,7 @@ class Event:
     rule: str | None  # text of the --drop or --weaken rule that changed it
     source: SourceLine | None = None
     stack: tuple[Frame, ...] = ()  # of maintenance, as in Access
+    device: str | None = None  # of a device's write, if it is known
 
     @property
     def agent(self) -> str:
@@ -147,6 +156,16 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A bus master that was watched, and the lines that it read and wrote, each time anew."""
+
+    name: str
+    coherent: bool
+    lines_read: int
+    lines_written: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything there is to say about a run."""
 
@@ -161,6 +180,7 @@ class Report:
     maintenance: dict[str, int] = field(default_factory=dict)
     redundant: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)  # rule text -> times applied
+    devices: Sequence[Device] = ()  # by number: the first is D0
     findings: Sequence[Finding] = ()
     suppressed: Sequence[Suppressed] = ()
     known: Known | None = None  # None: there was no baseline

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pocwatch.sanitizer import arguments, assemble, probe, process, qemu, rules, runfile
+from pocwatch.sanitizer import arguments, assemble, buses, probe, process, qemu, rules, runfile
 from pocwatch.sanitizer import machine as machines
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.explain import Describe, from_line_model
@@ -32,7 +32,8 @@ _PAGE = 4096
 class Options:
     """What the user asks of a run; `symbols`, `drop`, `weaken` as on the command line.
 
-    `stacks` is how many frames of call stacks are taken, 0 for no stacks; `profile` gets the profile of
+    `stacks` is how many frames of call stacks are taken, 0 for no stacks; `dma`: whether what devices
+    do in RAM is watched; `profile` gets the profile of
     maintenance, if the machine ended in order.
     `stream` gets every access as a record (`cost.cachesim.record`), `events` what happens between
     hypervisor and guests (`cost.recording.record`), `trace` the raw trace (`trace.raw`): a new
@@ -55,6 +56,7 @@ class Options:
     trace: Path | None = None
     filter: bytes = field(repr=False, default=b"")
     stacks: int = arguments.STACKS
+    dma: bool = True
     profile: Callable[[Profile], None] | None = field(repr=False, default=None)
 
     def words(self) -> list[str]:
@@ -72,6 +74,7 @@ class Options:
             said += [word for value in values for word in (option, value)]
         if self.stacks != arguments.STACKS:
             said += ["--stacks", str(self.stacks)]
+        said += [] if self.dma else ["--dma", "off"]
         said += ["--unsynced"] * self.unsynced + ["--redundant"] * self.redundant
         return [*said, "--", *self.command]
 
@@ -91,6 +94,7 @@ class Plan:
     describe: Describe
     table: bytes = field(repr=False, default=b"")
     filter: bytes = field(repr=False, default=b"")
+    masters: Sequence[buses.Bus] = ()
     warnings: Sequence[str] = ()
 
 
@@ -172,6 +176,7 @@ def plan(options: Options) -> Plan:
     plugin, warnings = plugin_path(), list[str]()
     if platform is None:
         platform, warnings = _auto_platform(machine, found.path, plugin)
+    masters = _buses(options, machine, warnings)
     from pocwatch.line import table
 
     keep = options.filter
@@ -189,8 +194,20 @@ def plan(options: Options) -> Plan:
         describe=from_line_model(),
         table=table.binary(platform),
         filter=keep,
+        masters=masters,
         warnings=warnings,
     )
+
+
+def _buses(
+    options: Options, machine: machines.Machine, warnings: list[str]
+) -> Sequence[buses.Bus]:
+    if not options.dma:
+        return ()
+    if machine.iommu:
+        warnings.append("the machine has an IOMMU: DMA is not watched, as addresses are not known")
+        return ()
+    return buses.of_machine(machine)
 
 
 def _filter_of_all(platform: Any) -> bytes:
@@ -222,6 +239,7 @@ def added_arguments(plan: Plan, directory: Path, ram: Path) -> list[str]:
             trace=options.trace,
             stacks=options.stacks,
             profile=options.profile is not None,
+            dma=bool(plan.masters),
         ),
     ]
 
@@ -249,6 +267,7 @@ def run(
             if plan.options.trace is not None:
                 (directory / "filter").write_bytes(plan.filter)
             rules.write(directory / "rules", plan.rules)
+            buses.write(directory / "dma", plan.masters)
             if own_ram:
                 with ram.open("wb") as file:
                     file.truncate(machine.ram_size)

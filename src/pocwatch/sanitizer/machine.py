@@ -70,6 +70,8 @@ class Machine:
     ram_size: int
     backend: Backend | None
     kernel: str | None
+    dtb: str | None
+    iommu: bool
     firmware: bool
     single_thread: bool
     console_on_stdio: bool
@@ -169,8 +171,8 @@ def parse(command: Sequence[str]) -> Machine:
     memory: dict[str, str] = {}
     accel: dict[str, str] = {}
     objects: dict[str, dict[str, str]] = {}
-    cpu = kernel = smp = None
-    firmware = icount = stdio = False
+    cpu = kernel = smp = dtb = None
+    firmware = icount = stdio = iommu = False
     for _, name, value in _options(args):
         match name:
             case "M" | "machine":
@@ -190,6 +192,10 @@ def parse(command: Sequence[str]) -> Machine:
                 objects[given.get("id", "")] = given
             case "kernel":
                 kernel = value
+            case "dtb":
+                dtb = value
+            case "device" if "iommu" in value.split(",")[0]:
+                iommu = True
             case "bios" | "pflash":
                 firmware = True
             case "drive" if "if=pflash" in value:
@@ -236,6 +242,8 @@ def parse(command: Sequence[str]) -> Machine:
         ram_size=backend.size if backend else ram_size,
         backend=backend,
         kernel=kernel,
+        dtb=dtb,
+        iommu=iommu or machine.get("iommu", "none") != "none",
         firmware=firmware,
         single_thread=accel.get("thread") == "single",
         console_on_stdio=stdio,

@@ -19,6 +19,8 @@ VERSION = 3
 NO_ADDRESS = 0xFFFF_FFFF_FFFF_FFFF
 MAX_PES = 64
 MAX_RULES = 64
+MAX_DEVICES = 32
+DEVICE_NAME_BYTES = 48
 MAX_OPS = 32
 HISTORY_EVENTS = 12
 CELLS_PER_LINE = 8
@@ -84,7 +86,8 @@ class Event(_Record):
         ("cells", ctypes.c_uint8),  # bit i: 8-byte cell i of the line was touched
         ("vm_id", ctypes.c_uint16),  # number the plugin gave to VTTBR_EL2.BADDR; 0: none
         ("rule", ctypes.c_int16),  # rule that dropped or weakened it, -1: none
-        ("reserved", ctypes.c_uint16),
+        ("device", ctypes.c_uint8),  # number of the device that did it plus 1, 0: none, or no name
+        ("reserved", ctypes.c_uint8),
         ("stack", ctypes.c_uint32),  # as in Access; of maintenance
     )
 
@@ -111,6 +114,9 @@ class Access(_Record):
         ("s1_mair", ctypes.c_uint8),  # MAIR byte of the stage 1 page, 0 if stage 1 is off
         ("s2_attr", ctypes.c_uint8),  # stage 2 MemAttr[3:0], 0xff if stage 2 is off
         ("stack", ctypes.c_uint32),  # number of its innermost Frame, from 1; 0: not taken
+        # A device's read: its number plus 1, as in Event; `pc` then is what handed the buffer over.
+        ("device", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 3),
     )
 
 
@@ -148,6 +154,18 @@ class Finding(_Record):
     )
 
 
+class Device(_Record):
+    """A bus master that used RAM, with how much; `lines` are counted each time they are used."""
+
+    _fields_ = (
+        ("name", ctypes.c_char * DEVICE_NAME_BYTES),
+        ("lines_read", ctypes.c_uint64),
+        ("lines_written", ctypes.c_uint64),
+        ("coherent", ctypes.c_uint32),  # 1: it snoops
+        ("reserved", ctypes.c_uint32),
+    )
+
+
 class RunHeader(_Record):
     """Counters and the state of the run. Counters of a PE are written by that PE only."""
 
@@ -177,11 +195,14 @@ class RunHeader(_Record):
         ("maintenance", ctypes.c_uint64 * MAX_OPS),  # per Op, executed (not trapped, not faulted)
         ("redundant", ctypes.c_uint64 * MAX_OPS),  # of these, left every cell's state as it was
         ("matched", ctypes.c_uint64 * MAX_RULES),  # per --drop/--weaken rule
+        ("devices", Device * MAX_DEVICES),
+        ("n_devices", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
         ("error", ctypes.c_char * 256),  # why the plugin gave up, NUL-terminated
     )
 
 
-STRUCTURES: tuple[type[_Record], ...] = (Event, Access, Frame, Finding, RunHeader)
+STRUCTURES: tuple[type[_Record], ...] = (Event, Access, Frame, Finding, Device, RunHeader)
 _NAMES = {structure: f"pw_{structure.__name__.lower()}" for structure in STRUCTURES}
 _NAMES[Frame] = "pw_kept_frame"  # beside the plugin's own, which are many more
 
@@ -195,6 +216,7 @@ def c_declarations() -> str:
         ("MAX_PES", MAX_PES),
         ("MAX_RULES", MAX_RULES),
         ("MAX_OPS", MAX_OPS),
+        ("MAX_DEVICES", MAX_DEVICES),
         ("HISTORY_EVENTS", HISTORY_EVENTS),
         ("CELLS_PER_LINE", CELLS_PER_LINE),
     ):
