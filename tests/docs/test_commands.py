@@ -49,6 +49,14 @@ EXCEPTIONS = {
         "as above"
     ),
     "(cd root && find . | cpio -o -H newc) > initrd.cpio": "the user's own module and busybox",
+    "qemu-system-aarch64 -M virt,dumpdtb=virt.dtb -cpu cortex-a57 -m 512M -display none": (
+        "tests/machine/driver_machine.py makes such a tree"
+    ),
+    "dtc -I dtb -O dts virt.dtb | grep -v dma-coherent | dtc -I dts -O dtb -o noncoherent.dtb": (
+        "as above"
+    ),
+    "pocwatch run -- qemu-system-aarch64 -M virt -cpu cortex-a57 -m 512M -dtb noncoherent.dtb "
+    "-device nvme,drive=disk,serial=1 ...": "the user's own disk; tests/machine runs such machines",
     "pocwatch calibrate --out mine.toml": "needs an Arm64 machine; with --runner it is run",
     "taskset -c 4-7 pocwatch calibrate --out big.toml": "as above",
     "pocwatch view report.json": "needs a terminal; tests/tui runs it in tmux",

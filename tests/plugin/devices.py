@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from judge import RAM_BASE, Config, Cpu, Page, Site
+
 from pocwatch.arch.ops import Kind, Op
 from pocwatch.line import table
 from pocwatch.platforms import load

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from devices import ECAM, PAGE, Machine
 from judge import RAM_BASE
+
 from pocwatch.arch.ops import Kind, Op
 
 BAR = 0x1000_0000

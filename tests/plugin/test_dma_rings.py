@@ -6,11 +6,11 @@ import ctypes
 from pathlib import Path
 
 import pytest
-
 from devices import PAGE, VIRTIO_MMIO, Machine
 from judge import RAM_BASE
-from pocwatch.arch.ops import Kind, Op
 from virtqueues import Packed, Split, notify, start
+
+from pocwatch.arch.ops import Kind, Op
 
 BUFFER, REPLY = RAM_BASE + PAGE * 16, RAM_BASE + PAGE * 32
 UNUSED = RAM_BASE + PAGE * 48

@@ -1,7 +1,8 @@
 """The driver's and the device's side of virtqueues, split and packed, on a hand-made machine.
 
 VIRTIO 1.2, "Split Virtqueues", "Packed Virtqueues". The rings lie in Non-cacheable memory, as those of
-Linux do for a device that does not snoop; for one that does, `kind` is write-back. Buffers are (PA, bytes, whether the device writes).
+Linux do for a device that does not snoop; for one that does, `kind` is write-back. Buffers are (PA,
+bytes, whether the device writes).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from devices import PAGE, VIRTIO_MMIO, Machine
 from judge import RAM_BASE
+
 from pocwatch.arch.ops import Kind
 
 NEXT, WRITE, INDIRECT, AVAILABLE, USED = 1, 2, 4, 1 << 7, 1 << 15
