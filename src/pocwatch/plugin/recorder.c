@@ -496,6 +496,12 @@ void pw_trace_dma(uint64_t pa, unsigned size, bool write, bool coherent)
     if (write) {
         use_page(line);
         tell_if_behind(line);
+        for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+            if (cells >> c & 1) { /* as a replay will have it, which knows no device's number */
+                pw_writers[line * PW_CELLS_PER_LINE + c] = known_writers[line * PW_CELLS_PER_LINE + c] =
+                    pw_who_of_device(0, page.kind);
+            }
+        }
         put_access(&device, NULL, &page, pa, pa, size, PW_OP_DMA_WR, 0);
         caught_up(line);
         lines[line].flags &= (uint8_t)~RAN;
