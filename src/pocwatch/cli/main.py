@@ -13,6 +13,7 @@ import click
 # imported when their command is run, so that `pocwatch --help` stays quick.
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run", "Run a QEMU command and report where it may read stale memory."),
+    "user": ("user", "Run a program that generates code, and report where it may be stale."),
     "report": ("report", "Show a saved report of `run` again, or write it in another form."),
     "view": ("view", "Look at a report or a trace in the terminal."),
     "record": ("record", "Run a QEMU command and keep what can be judged again, as a trace."),

@@ -129,6 +129,18 @@ class AptRoot:
             result.append(Package(name, version, path))
         return result
 
+    def download_whole(self, packages: Sequence[str], folder: Path) -> list[Package]:
+        """Download packages with all that they depend on, what they recommend left out."""
+        for name in packages:
+            self.version(name)
+        (folder / "partial").mkdir(parents=True)
+        self._apt(
+            "apt-get",
+            *("-o", f"Dir::Cache::archives={folder}", "--download-only", "--yes"),
+            *("--no-install-recommends", "install", *packages),
+        )
+        return [Package(*_name_and_version(path), path) for path in sorted(folder.glob("*.deb"))]
+
     def _show(self, package: str) -> str:
         try:
             return self._apt("apt-cache", "show", "--no-all-versions", package)
@@ -141,6 +153,12 @@ class AptRoot:
     def _apt(self, tool: str, *arguments: str, cwd: Path | None = None) -> str:
         command = [tool, "-c", str(self._config), "-qq", *arguments]
         return _run(command, f"{tool} failed", cwd)
+
+
+def _name_and_version(path: Path) -> tuple[str, str]:
+    """Return what apt says in the name of a file that it downloaded: `NAME_VERSION_ARCH.deb`."""
+    name, version, _ = path.name.split("_", 2)
+    return name, version.replace("%3a", ":")
 
 
 def _run(command: Sequence[str], failure: str, cwd: Path | None = None) -> str:

@@ -97,7 +97,16 @@ static struct entry *__attribute__((noinline)) block_slow(struct vcpu *v, const 
         return e;
     }
     /* Where the PE really is: a block may run at another VA than it was translated at. */
-    return pw_fetch_miss(v, b->lines[0].site, read_register(REG_PC), b->pa);
+    uint64_t pc = read_register(REG_PC);
+    e = pw_fetch_miss(v, b->lines[0].site, pc, b->pa);
+    if (unlikely(!e && !v->placed)) {
+        /* QEMU's -incoming gives a vCPU its registers after it was made, and tells nobody. */
+        pw_vcpu_attend(v, ATTENTION_RESET);
+        pw_vcpu_sync(v, b->el);
+        e = pw_fetch_miss(v, b->lines[0].site, pc, b->pa);
+    }
+    v->placed = true;
+    return e;
 }
 
 static inline void fetch_line(struct vcpu *v, const struct line *l, const struct pw_page *page,

@@ -93,6 +93,7 @@ struct vcpu {
     uint32_t dirty;           /* set of enum pw_sysreg */
     int caches_on;            /* last told to judge; -1 before */
     bool present; /* initialised */
+    bool placed;  /* has fetched: its registers are those that it began with */
     bool up;      /* has executed */
     uint64_t next_fetch_id;
     uint64_t clock;

@@ -83,6 +83,9 @@ void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     if (!v || !n || n > MAX_INSTRUCTIONS) {
         return;
     }
+    if (!v->placed) {
+        pw_vcpu_attend(v, ATTENTION_RESET); /* -incoming: see block_slow */
+    }
     if (atomic_load_explicit(&v->attention, memory_order_relaxed)) {
         pw_vcpu_sync(v, (unsigned)v->el);
     }

@@ -16,7 +16,7 @@ from pocwatch.sanitizer import machine as machines
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.sanitizer.explain import Describe, from_line_model
 from pocwatch.sanitizer.findings import Report
-from pocwatch.sanitizer.locate import Locator, programs
+from pocwatch.sanitizer.locate import Locator, Program, programs
 from pocwatch.sanitizer.profile import Profile, named
 from pocwatch.sanitizer.suppressions import Suppression, shipped
 from pocwatch.sanitizer.suppressions import load as load_suppressions
@@ -38,6 +38,8 @@ class Options:
     `stream` gets every access as a record (`cost.cachesim.record`), `events` what happens between
     hypervisor and guests (`cost.recording.record`), `trace` the raw trace (`trace.raw`): a new
     file, or a FIFO that has or will have a reader. With a trace nothing is judged while the machine runs;
+    `known` are programs with symbols beside those of `symbols`; `asked` is the command line that asks for
+    this run again, if that is not `pocwatch run`.
     `filter` is the file that says what the trace may leave out (`line.filter.binary`), empty: one for all
     shipped platforms and that of the run.
     """
@@ -55,12 +57,16 @@ class Options:
     events: Path | None = None
     trace: Path | None = None
     filter: bytes = field(repr=False, default=b"")
+    known: Sequence[Program] = field(repr=False, default=())
+    asked: Sequence[str] = ()
     stacks: int = arguments.STACKS
     dma: bool = True
     profile: Callable[[Profile], None] | None = field(repr=False, default=None)
 
     def words(self) -> list[str]:
         """Return the command line that asks for this run again."""
+        if self.asked:
+            return list(self.asked)
         said = ["pocwatch", "run"]
         if self.platform != "auto":
             said += ["--platform", self.platform]
@@ -77,6 +83,10 @@ class Options:
         said += [] if self.dma else ["--dma", "off"]
         said += ["--unsynced"] * self.unsynced + ["--redundant"] * self.redundant
         return [*said, "--", *self.command]
+
+
+# Programs with symbols for code that ran, by the PCs that are to be named.
+Loaded = Callable[[Sequence[int]], Sequence[Program]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +175,7 @@ def plan(options: Options) -> Plan:
     if machine.kernel is not None and not os.access(machine.kernel, os.R_OK):
         raise UsageError(f"-kernel {machine.kernel}: no such file, or it cannot be read")
     platform = None if options.platform == "auto" else _named_platform(options.platform)
-    locator = Locator(programs(options.symbols, machine))
+    locator = Locator([*programs(options.symbols, machine), *options.known])
     wanted = [
         rules.parse(option, text, locator.find, locator.similar)
         for option, texts in (("--drop", options.drop), ("--weaken", options.weaken))
@@ -250,10 +260,12 @@ def run(
     progress: Callable[[runfile.Progress], None] | None = None,
     prepared: Callable[[Path], None] = lambda _: None,
     limit: process.Limit | None = None,
+    loaded: Loaded = lambda _: (),
 ) -> Report:
     """Run the machine and return what was seen, also when it failed on the way.
 
     `say` gets lines for the user before the machine starts, `prepared` the file that holds guest RAM.
+    `loaded` is asked, after the machine ended, what was loaded while it ran.
     """
     machine = plan.machine
     own_ram = machine.backend is None
@@ -290,7 +302,7 @@ def run(
                     progress(record.progress())
 
             ended = process.run([plan.qemu.path, *given, *added], tick, limit)
-            report = _read(plan, record, ended, directory, ram)
+            report = _read(plan, record, ended, directory, ram, loaded)
         if plan.options.keep is not None:
             _keep(directory, plan.options.keep)
         return report
@@ -340,10 +352,18 @@ def _code_pages(raw: Sequence[RawFinding], header: RunHeader, ram: Path) -> dict
 
 
 def _read(
-    plan: Plan, record: runfile.RunFile, ended: process.Ended, directory: Path, ram: Path
+    plan: Plan,
+    record: runfile.RunFile,
+    ended: process.Ended,
+    directory: Path,
+    ram: Path,
+    loaded: Loaded,
 ) -> Report:
-    header, raw = record.header(), record.findings()
-    locator = Locator(plan.locator.programs, _code_pages(raw, header, ram))
+    header, raw, frames = record.header(), record.findings(), record.frames()
+    events = [e for f in raw for e in (f.access, f.writer, *f.history[: f.n_history])]
+    pcs = sorted({event.pc for event in (*events, *frames)})
+    known = [*plan.locator.programs, *(loaded(pcs) if pcs else ())]
+    locator = Locator(known, _code_pages(raw, header, ram))
     report = assemble.report(
         assemble.Watched(
             platform=plan.platform,
@@ -359,7 +379,7 @@ def _read(
         header,
         raw,
         locator,
-        frames=record.frames(),
+        frames=frames,
         failure=_failure(header, ended),
         interrupted=ended.interrupted,
     )

@@ -23,7 +23,8 @@ _ADDRESSES = re.compile(
     r"(?:(?P<space>pc|pa|ipa)\s*[: ]\s*)?(?P<lo>0x[0-9a-f]+)(?:\s*-\s*(?P<hi>0x[0-9a-f]+))?",
     re.IGNORECASE,
 )
-_SPACES = "SYMBOL, PC:0xLO-0xHI, IPA:0xLO-0xHI, PA:0xLO-0xHI or *"
+_USER = Range(0, 1 << 48)  # TTBR0's half, where programs have their code
+_SPACES = "SYMBOL, user, PC:0xLO-0xHI, IPA:0xLO-0xHI, PA:0xLO-0xHI or *"
 
 
 _SYMBOLS = "symbols come from --symbols or the -kernel image"
@@ -83,6 +84,8 @@ def _places(where: str, option: str, whole: str, find_symbol: FindSymbol) -> tup
     where = where.strip()
     if where == "*":
         return (Place("any"),)
+    if where == "user":
+        return (Place("pc", _USER),)
     match = _ADDRESSES.fullmatch(where)
     if match is not None:
         low = int(match["lo"], 16)

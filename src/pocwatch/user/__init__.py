@@ -1,0 +1,1 @@
+"""User programs in a small Linux under the sanitizer: `pocwatch user`."""
