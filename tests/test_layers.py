@@ -3,8 +3,8 @@
 arch <- line <- sanitizer <- report <- cli, tui. In full: arch, trace, check and platforms (data
 with a small loader) import nothing of pocwatch; line imports arch and platforms; kvm imports arch,
 line, check and platforms; cost imports kvm and below; sanitizer imports arch, line, platforms and
-trace; demo imports arch at most; doctor imports what it asks about: sanitizer, demo, cost and
-below; report imports sanitizer, kvm and cost and what those may; cli, tui and pytest_plugin import
+trace; demo imports arch at most; user imports sanitizer, demo and below; doctor imports what it
+asks about: sanitizer, demo, cost and below; report imports sanitizer, kvm and cost and what those may; cli, tui and pytest_plugin import
 anything, and of these three only cli is imported by another.
 """
 
@@ -31,6 +31,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "cost": _KVM | {"kvm"},
     "sanitizer": _SANITIZER,
     "demo": frozenset({"arch"}),
+    "user": _SANITIZER | {"sanitizer", "demo"},
     "doctor": _SANITIZER | {"sanitizer", "demo", "cost"} | _KVM | {"kvm"},
     "report": _SANITIZER | {"sanitizer"} | _KVM | {"kvm", "cost"},
     "plugin": frozenset(),

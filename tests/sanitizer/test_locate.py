@@ -162,3 +162,10 @@ def test_rules_are_physical_where_the_load_address_is_known(image: Path) -> None
 
 def test_a_table_knows_its_image(image: Path) -> None:
     assert len(load(image).image) == image.stat().st_size
+
+
+def test_a_program_in_a_page_that_the_kernel_gave_away_is_not_the_kernel(image: Path) -> None:
+    locator = Locator(programs([], machine("-kernel", str(image))))
+    in_image = HOST_LOAD + 0x1000
+    assert locator.symbol(Where(LINK + 0x1000, in_image, NO_ADDRESS, vm=False)) is not None
+    assert locator.symbol(Where(0x40_1000, in_image, NO_ADDRESS, vm=False, el0=True)) is None

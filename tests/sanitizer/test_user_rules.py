@@ -36,6 +36,7 @@ def rule(text: str, option: str = "--drop") -> Rule:
         ("ic ivau@PC 0x1000-0x2000", ["0 drop 15 -1 pc 1000 2000"]),
         ("dc cvac@ipa:0x80000000-0x80001000", ["0 drop 7 -1 ipa 80000000 80001000"]),
         ("dc cvac@PA:0x40-0x80", ["0 drop 7 -1 pa 40 80"]),
+        ("ic ivau@user", ["0 drop 15 -1 pc 0 1000000000000"]),
         ("dc cvac@0xABC", ["0 drop 7 -1 pc abc ac0"]),
         ("dc cvac@twice", ["0 drop 7 -1 pc_pa 40201000 40201010", "0 drop 7 -1 pc 10 20"]),
         (

@@ -35,7 +35,8 @@ def where(record: records.Access | records.Event) -> Where:
 
     A fetch is recorded at the first instruction of a run of them; the one concerned is at its VA.
     """
-    place = Where(record.pc, record.pc_pa, record.pc_ipa, bool(record.flags & Flag.VM))
+    vm = bool(record.flags & Flag.VM)
+    place = Where(record.pc, record.pc_pa, record.pc_ipa, vm, record.el == 0)
     if isinstance(record, records.Access) and record.op == Op.IF:
         step = record.va - record.pc
         if record.va & -_PAGE == record.pc & -_PAGE:

@@ -25,6 +25,7 @@ from pocwatch.trace.records import NO_ADDRESS
 _LOAD_ALIGN = 1 << 21  # booting.rst: text_offset bytes from a 2 MiB aligned base
 _PAGE = 4096
 _KERNEL_SPACE = 1 << 47
+_UPPER_HALF = 1 << 63
 # Share of a code page's words that must equal the image's: alternatives, static calls and
 # relocations patch a kernel at boot, other code has next to nothing in common.
 _SAME_WORDS = 0.5
@@ -43,6 +44,11 @@ class Program:
     def guest(self) -> bool:
         """Whether it runs in a VM."""
         return self.name.startswith("guest")
+
+    @property
+    def in_upper_half(self) -> bool:
+        """Whether it is linked where EL0 has no code."""
+        return self.table.base is not None and self.table.base >= _UPPER_HALF
 
     def slide_at(self, where: Where) -> int | None:
         """Return how far this kernel's VAs lie from its link addresses, if `where` shows it."""
@@ -66,12 +72,13 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where an instruction was executed."""
+    """Where an instruction was executed; `el0`: at EL0."""
 
     pc: int
     pc_pa: int
     pc_ipa: int
     vm: bool
+    el0: bool = False
 
     @property
     def physical(self) -> int:
@@ -81,7 +88,7 @@ class Where:
     def moved(self, step: int) -> Where:
         """Return the place `step` bytes on, in the same page."""
         pa, ipa = (a if a == NO_ADDRESS else a + step for a in (self.pc_pa, self.pc_ipa))
-        return Where(self.pc + step, pa, ipa, self.vm)
+        return Where(self.pc + step, pa, ipa, self.vm, self.el0)
 
 
 def parse_option(text: str) -> tuple[str, int | None, Path]:
@@ -220,6 +227,8 @@ class Locator:
         # Where it is not known the PC is the address itself, if the MMU was off or the map flat.
         physical = where.physical if known else where.pc
         for program in (*mine, *others):
+            if where.el0 and program.in_upper_half:
+                continue  # a page of the kernel's start-up code, which it has given away since
             address = program.linked_at(physical)
             found = None if address is None else program.table.lookup(address)
             if address is not None and found:

@@ -21,7 +21,8 @@ _INSTRUCTION = 4  # bytes
 
 def where(frame: records.Frame) -> Where:
     """Return where a frame's instruction, or what it returns to, is."""
-    return Where(frame.pc, frame.pc_pa, frame.pc_ipa, frame.pc_ipa != NO_ADDRESS)
+    vm = frame.pc_ipa != NO_ADDRESS
+    return Where(frame.pc, frame.pc_pa, frame.pc_ipa, vm, frame.el == 0)
 
 
 def function(symbol: str | None) -> str | None:

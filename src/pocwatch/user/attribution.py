@@ -11,9 +11,7 @@ from dataclasses import replace
 from pocwatch.sanitizer.findings import Finding, Report, Suppressed
 
 _USER_SPACE_END = 1 << 48  # TTBR0's half, for 48-bit addresses
-_REASON = (
-    "the kernel's own: neither its code nor its data are the program's; --kernel reports them"
-)
+_REASON = "the kernel's own: neither its code nor its data are the program's; --kernel reports them"
 
 
 def of_program(finding: Finding) -> bool:
@@ -32,7 +30,5 @@ def without_kernel(report: Report) -> Report:
     others = tuple(finding for finding in report.findings if not of_program(finding))
     if not others:
         return report
-    counted = Suppressed(
-        "kernel", len(others), sum(f.count for f in others), _REASON, others
-    )
+    counted = Suppressed("kernel", len(others), sum(f.count for f in others), _REASON, others)
     return replace(report, findings=mine, suppressed=[*report.suppressed, counted])

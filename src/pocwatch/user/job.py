@@ -62,9 +62,7 @@ def make(
 ) -> Job:
     """Return the job; the program itself is packed if it is named by a path of this computer."""
     if not arguments:
-        raise UsageError(
-            "no program given; usage: pocwatch user [options] -- PROGRAM ARGUMENTS..."
-        )
+        raise UsageError("no program given; usage: pocwatch user [options] -- PROGRAM ARGUMENTS...")
     placed: dict[str, Path] = {}
     for text in files:
         path, _, name = text.partition(":")
@@ -81,7 +79,8 @@ def make(
 
 def _check_elf(program: Path) -> None:
     """Refuse a program for another architecture; ELF header, e_ident and e_machine."""
-    head = program.open("rb").read(20)
+    with program.open("rb") as file:
+        head = file.read(20)
     aarch64 = b"\xb7\x00"
     if head[:4] == b"\x7fELF" and head[18:20] != aarch64:
         raise UsageError(

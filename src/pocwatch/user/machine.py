@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,8 +26,7 @@ from pocwatch.user.root import Root
 
 # `norandmaps`: code has the same address in every run. The rest as in the demonstration.
 COMMAND_LINE = (
-    "console=ttyAMA0 nokaslr norandmaps quiet panic=-1 cryptomgr.notests cma=0 "
-    "rdinit=/init"
+    "console=ttyAMA0 nokaslr norandmaps quiet panic=-1 cryptomgr.notests cma=0 rdinit=/init"
 )
 _SOCKET = "qmp"
 _KEPT = 6  # snapshots, each some hundred MiB
@@ -154,9 +152,7 @@ def taken_packages(cache_dir: Path, release: str, progress: Progress) -> Path:
     )
 
 
-def prepare(
-    taken: Path, root: Root, shape: Shape, cache_dir: Path, progress: Progress
-) -> Machine:
+def prepare(taken: Path, root: Root, shape: Shape, cache_dir: Path, progress: Progress) -> Machine:
     """Return the machine with its snapshot: the one that exists, or a new one. Raise MachineError."""
     program = qemu.find("qemu-system-aarch64")
     digest = hashlib.sha256()
@@ -217,9 +213,13 @@ def _wait_until_ready(process: subprocess.Popen[bytes], run: Path) -> None:
     while not (run / "ready").exists():
         if process.poll() is not None or time.monotonic() > end:
             assert process.stderr is not None
-            said = "" if process.poll() is None else process.stderr.read().decode("utf-8", "replace")
+            said = (
+                "" if process.poll() is None else process.stderr.read().decode("utf-8", "replace")
+            )
             console = run / "console"
-            last = (said or (console.read_text(errors="replace") if console.exists() else "")).split("\n")
+            last = (
+                said or (console.read_text(errors="replace") if console.exists() else "")
+            ).split("\n")
             lines = [line.strip() for line in last if line.strip()]
             raise MachineError(
                 "the machine for user programs did not come up: "

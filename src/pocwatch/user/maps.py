@@ -114,9 +114,7 @@ def _in(mappings: Sequence[Mapping], pc: int) -> bool:
     return any(m.low <= pc < m.high for m in mappings)
 
 
-def _of_file(
-    mapping: Mapping, find: Callable[[str], Path | None]
-) -> Iterator[tuple[Program, int]]:
+def _of_file(mapping: Mapping, find: Callable[[str], Path | None]) -> Iterator[tuple[Program, int]]:
     path = find(mapping.name) if mapping.name.startswith("/") else None
     if path is None:
         return

@@ -112,8 +112,8 @@ def _rehearse(wanted: Wanted, folder: Path) -> list[Program]:
             "as `user` or as addresses (0xLO-0xHI)"
         )
     known = _loaded(wanted, folder, None)
-    for file in ("status", "maps"):
-        (folder / file).unlink(missing_ok=True)
+    for name in ("status", "maps"):
+        (folder / name).unlink(missing_ok=True)
     return known
 
 
