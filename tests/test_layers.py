@@ -4,8 +4,8 @@ arch <- line <- sanitizer <- report <- cli, tui. In full: arch, trace, check and
 with a small loader) import nothing of pocwatch; line imports arch and platforms; kvm imports arch,
 line, check and platforms; cost imports kvm and below; sanitizer imports arch, line, platforms and
 trace; demo imports arch at most; user imports sanitizer, demo and below; doctor imports what it
-asks about: sanitizer, demo, cost and below; report imports sanitizer, kvm and cost and what those may; cli, tui and pytest_plugin import
-anything, and of these three only cli is imported by another.
+asks about: sanitizer, demo, cost and below; report imports sanitizer, kvm and cost and what those
+may; cli, tui and pytest_plugin import anything, and of these three only cli is imported by another.
 """
 
 from __future__ import annotations

@@ -48,6 +48,17 @@ EXCEPTIONS = {
     "pocwatch run --json today.json --baseline yesterday.json -- qemu-system-aarch64 ...": (
         "as above"
     ),
+    "pocwatch user --packages nodejs -- node script.js": (
+        "the user's own script; tests/machine/test_user_programs.py runs each of these JITs"
+    ),
+    "pocwatch user --packages nodejs --drop 'ic ivau@user' -- node --perf-basic-prof script.js": (
+        "as above"
+    ),
+    "pocwatch user --packages php8.2-cli,php8.2-opcache -- php8.2 -d zend_extension=opcache.so "
+    "-d opcache.enable_cli=1 -d opcache.jit=tracing -d opcache.jit_buffer_size=16M page.php": (
+        "as above"
+    ),
+    "pocwatch user --packages pcre2-utils -- pcre2test patterns.txt": "as above",
     "(cd root && find . | cpio -o -H newc) > initrd.cpio": "the user's own module and busybox",
     "qemu-system-aarch64 -M virt,dumpdtb=virt.dtb -cpu cortex-a57 -m 512M -display none": (
         "tests/machine/driver_machine.py makes such a tree"

@@ -3,12 +3,14 @@
  *
  *   jit_program WORD...
  *
- * A word is one of those in `ways`, done in this order, or: `no-flush` leaves the cache maintenance out, `no-barrier` the membarrier
- * by which other threads synchronise their context, for the ways behind it. Exits with 0 if each call gave what it should.
+ * A word is one of those in `ways`, done in this order, or, for the ways behind it: `no-flush` leaves the
+ * cache maintenance out, `no-isb` its last instruction, `no-barrier` the membarrier by which other threads
+ * synchronise their context. Exits with 0 if each call gave what it should.
  */
 #define _GNU_SOURCE
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,9 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, ROUNDS = 20 };
+enum { PAGE = 4096, ROUNDS = 20, TURNS = 100 };
 
-static int flush = 1, barrier = 1;
+static int flush = 1, isb = 1, barrier = 1;
 
 typedef int function(void);
 
@@ -29,7 +31,9 @@ static __attribute__((noinline)) void generate(void *at, unsigned value)
 {
     uint32_t code[] = {0x52800000 | value << 5, 0xd65f03c0};
     memcpy(at, code, sizeof code);
-    if (flush) {
+    if (flush && !isb) {
+        __asm__ volatile("dc cvau, %0\n dsb ish\n ic ivau, %0\n dsb ish" : : "r"(at) : "memory");
+    } else if (flush) {
         __builtin___clear_cache((char *)at, (char *)at + sizeof code);
     }
 }
@@ -99,9 +103,19 @@ static void *shared;
 static atomic_int turn; /* odd: the writer's, even: the other thread's */
 static int other_good = 1;
 
+/* A thread that waits for a CPU is switched to, which is a context synchronisation event, too. */
+static void stay_on(int number)
+{
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(number, &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
 static void *other_thread(void *unused)
 {
-    for (int i = 0; i < ROUNDS; i++) {
+    stay_on(1);
+    for (int i = 0; i < TURNS; i++) {
         while (turn != 2 * i + 2) {
         }
         other_good &= check(shared, i);
@@ -113,11 +127,12 @@ static void *other_thread(void *unused)
 static int threads(void)
 {
     pthread_t other;
+    stay_on(0);
     shared = anonymous(PROT_READ | PROT_WRITE | PROT_EXEC);
     turn = 1;
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
     pthread_create(&other, NULL, other_thread, NULL);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < TURNS; i++) {
         while (turn != 2 * i + 1) {
         }
         generate(shared, (unsigned)i);
@@ -140,6 +155,7 @@ int main(int argc, char **argv)
     int good = 1;
     for (int i = 1; i < argc; i++) {
         flush &= strcmp(argv[i], "no-flush") != 0;
+        isb &= strcmp(argv[i], "no-isb") != 0;
         barrier &= strcmp(argv[i], "no-barrier") != 0;
         for (unsigned way = 0; way < sizeof ways / sizeof *ways; way++) {
             if (!strcmp(argv[i], ways[way].name)) {

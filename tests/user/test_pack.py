@@ -31,7 +31,7 @@ def test_a_root_comes_without_its_manuals(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_too_large_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes((1 << 20) + 1))
-    with pytest.raises(UsageError, match="more than 1 MiB.*--workdir none"):
+    with pytest.raises(UsageError, match=r"more than 1 MiB.*--workdir none"):
         list(pack.tree(tmp_path, "w", limit_bytes=1 << 20))
 
 

@@ -52,5 +52,5 @@ def test_the_digest_follows_the_files(folder: Path) -> None:
 
 
 def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--rootfs .*is no folder"):
+    with pytest.raises(UsageError, match=r"--rootfs .*is no folder"):
         root.of_folder(tmp_path / "none", b"")

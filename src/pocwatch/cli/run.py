@@ -39,8 +39,8 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     metavar="OP@WHERE",
     help="Let the machine forget maintenance. OP: dc civac, ic ivau, ..., `dc *`, `*`. WHERE, the "
-    "code that issues it: SYMBOL, 0xLO-0xHI or PC:0xLO-0xHI; or the memory it is for: "
-    "IPA:0xLO-0xHI, PA:0xLO-0xHI; or `*`. LO is included, HI is not. Repeatable.",
+    "code that issues it: SYMBOL, `user` (all of EL0's), 0xLO-0xHI or PC:0xLO-0xHI; or the memory "
+    "it is for: IPA:0xLO-0xHI, PA:0xLO-0xHI; or `*`. LO is included, HI is not. Repeatable.",
 )
 @click.option(
     "--weaken",
