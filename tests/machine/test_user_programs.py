@@ -196,4 +196,4 @@ def test_a_jit_without_its_flush_is_caught(user: Run, tmp_path: Path, name: str)
     assert all(f["access"]["el"] == 0 and f["writer"]["el"] == 0 for f in found)
     assert report["dropped"]["ic ivau@user"] > 0
     if name == "node":  # named by the perf map that it writes
-        assert any("script:1" in (f["access"]["symbol"] or "") for f in found)
+        assert any((f["access"]["symbol"] or "").startswith("Function:") for f in found)

@@ -1,6 +1,6 @@
 """Folders and files of this computer as an archive for the machine's root.
 
-Left out: ownership (all is root's), times (all are of 1970), hard links, devices and sockets.
+Left out: ownership (all is root's), times (all are of 2000), hard links, devices and sockets.
 """
 
 from __future__ import annotations

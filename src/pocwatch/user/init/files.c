@@ -75,7 +75,7 @@ static int make(const char *path, unsigned long mode, const char *data, size_t s
 
 const char *unpack(const char *archive, size_t size)
 {
-    enum { HEADER = 110, MODE = 1, TIME = 5, SIZE = 6, NAME = 11 };
+    enum { HEADER = 110, MODE = 1, SIZE = 6, NAME = 11, YEAR_2000 = 946684800 };
     size_t at = 0;
     while (at + HEADER <= size) {
         const char *header = archive + at, *name = header + HEADER;
@@ -89,8 +89,8 @@ const char *unpack(const char *archive, size_t size)
         if (!make(path, field(header, MODE), archive + data, bytes)) {
             return name;
         }
-        /* Not of now: PHP, for one, does not compile a file that was changed just before. */
-        struct timespec time = {(time_t)field(header, TIME), 0}, times[] = {time, time};
+        /* PHP's opcache, for one, neither takes a file that was changed just now nor one without a time. */
+        struct timespec time = {YEAR_2000, 0}, times[] = {time, time};
         utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
         at = (data + bytes + 3) & ~(size_t)3;
     }
