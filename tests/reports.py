@@ -82,6 +82,30 @@ def lost_write() -> Finding:
     return analyst.finding(found)
 
 
+def dma() -> list[Finding]:
+    """A device's read of what was not cleaned, and a read of what another wrote."""
+    locator = Locator([Program("host", _HOST), Program("guest", _GUEST)])
+    devices = ["virtio-blk at 0xa003e00", "NVMe at PCI 00:01.0"]
+    analyst = Analyst(locator, [DROP], raw.PLATFORM, raw.describe, None, devices)
+    written = raw.event(5, Op.ST, pc=raw.HOST_PC + 0x1C0)
+    dropped = raw.event(7, Op.DC_CVAC, pc=raw.HOST_PC + 0x10, flags=Flag.DROPPED, rule=0)
+    of_host = {"pc": raw.HOST_PC + 0x40, "pc_pa": raw.HOST_PA + 0x40, "pc_ipa": NO_ADDRESS}
+    of_host |= {"ipa": NO_ADDRESS, "vm_id": 0, "s2_attr": 0xFF}
+    access = raw.guest_access(
+        Op.DMA_RD, Kind.NC, size=64, device=2, flags=Flag(0), why=Why(0), **of_host
+    )
+    device = raw.event(9, Op.DMA_WR, Kind.NC, pc=NO_ADDRESS, pc_pa=NO_ADDRESS, device=1)
+    reader = raw.guest_access(
+        Op.LD, Kind.WB, size=8, flags=Flag.MMU_ON, why=Why.S1_PAGE, s1_mair=0xFF, **of_host
+    )
+    read = raw.finding(FindingKind.DMA_STALE_READ, access, written, (dropped,))
+    read.count = 1
+    return [
+        analyst.finding(read),
+        analyst.finding(raw.finding(FindingKind.STALE_READ, reader, device, (device,))),
+    ]
+
+
 def report(**fields: object) -> Report:
     given: dict[str, object] = {
         "complete": True,

@@ -10,7 +10,7 @@ import pytest
 import reports
 
 from pocwatch.report import text, words
-from pocwatch.sanitizer.findings import Frame, Report, Suppressed
+from pocwatch.sanitizer.findings import Device, Frame, Report, Suppressed
 
 CASES = {
     "findings": reports.report(),
@@ -20,6 +20,15 @@ CASES = {
         findings=[reports.lost_write()],
         dropped={reports.WEAKEN: 1},
         suppressed=[Suppressed("fixmap", 1, 1, "ftrace patches it")],
+        warnings=[],
+    ),
+    "dma": reports.report(
+        findings=reports.dma(),
+        devices=[
+            Device("virtio-blk at 0xa003e00", True, 12, 3456),
+            Device("NVMe at PCI 00:01.0", False, 1, 0),
+        ],
+        suppressed=[],
         warnings=[],
     ),
     "partial": reports.report(complete=False, failure="QEMU was killed by SIGKILL", findings=[]),

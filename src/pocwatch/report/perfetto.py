@@ -287,7 +287,8 @@ def _track(event: Event) -> _Track:
 
 
 def _track_of_access(access: Access) -> _Track:
-    return _of(access.op, access.pe, access.vm, access.vm_id)
+    device = access.op is Op.DMA_RD
+    return _of(access.op, access.device_number if device else access.pe, access.vm, access.vm_id)
 
 
 def _of(op: Op, pe: int, vm: bool, vm_id: int) -> _Track:

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from pocwatch.arch.ops import Op
 from pocwatch.report import files, kinds, words
 from pocwatch.report.fingerprint import fingerprint, function, lost_maintenance, numbered
 from pocwatch.sanitizer.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_MACHINE
@@ -154,7 +155,8 @@ def _results(report: Report, rules: list[str]) -> list[dict[str, Any]]:
 
 def _result(finding: Finding, program: str) -> dict[str, Any]:
     access, writer, lost = finding.access, finding.writer, lost_maintenance(finding)
-    related = [("The latest data were written here.", writer)] if writer else []
+    by_code = writer is not None and writer.op is not Op.DMA_WR
+    related = [("The latest data were written here.", writer)] if writer and by_code else []
     if lost is not None:
         related.append((_sentence(f"{lost.event.op.spelling}: {lost.why_not_enough}"), lost.event))
     return {
@@ -184,13 +186,19 @@ def _result(finding: Finding, program: str) -> dict[str, Any]:
     }
 
 
+def _world_of(access: Access) -> str:
+    if access.op is Op.DMA_RD:
+        return f"by {words.device(access.agent, access.device)}, handed over by P{access.pe}"
+    return f"{_world(access)}, MMU {access.mmu}"
+
+
 def _message(finding: Finding) -> str:
     access, writer, lost = finding.access, finding.writer, lost_maintenance(finding)
     where = access.symbol or f"{access.pc:#x}"
     sentences = [
-        f"{kinds.of(finding).title} in {where} ({_world(access)}, MMU {access.mmu}; "
+        f"{kinds.of(finding).title} in {where} ({_world_of(access)}; "
         f"{words.attributes(access)})",
-        f"The latest data were written by {writer.symbol or f'{writer.pc:#x}'} "
+        f"The latest data were written by {words.author(writer)} "
         f"({words.write_attributes(writer)})"
         if writer
         else "Who wrote the latest data was not seen: the initial contents of RAM, or forgotten",

@@ -53,7 +53,7 @@ def verdict(finding: Finding) -> str:
     access = finding.access
     where = access.symbol or f"{access.pc:#x}"
     if access.op is Op.DMA_RD:
-        who = f"{words.device(access.agent, access.device)}, handed over by P{access.pe}"
+        who = access.device or access.agent
     else:
         who = f"{'guest' if access.vm else 'host'}, MMU {access.mmu}"
     return f"{finding.kind} in {where} ({who}), {_times(finding.count)}"
@@ -193,7 +193,7 @@ def _summary(report: Report, causes: int, shown: int) -> Iterator[str]:
         yield f"    {op:<11} {count:>14,}{share}"
     for number, device in enumerate(report.devices):
         how = "coherent" if device.coherent else "non-coherent"
-        used = f"{device.lines_read:,} lines read, {device.lines_written:,} written"
+        used = f"{counted(device.lines_read, 'line')} read, {device.lines_written:,} written"
         yield f"  D{number} {device.name}, {how}: {used}"
     for rule, count in report.dropped.items():
         yield f"  rule {rule!r} applied {_times(count)}"

@@ -239,7 +239,7 @@ def _access(finding: Finding, before: Situation) -> Step:
     device = access.op is Op.DMA_RD
     return Step(
         role=Role.ACCESS,
-        agent=f"{'D' if device else 'P'}{access.pe}",
+        agent=access.agent,
         world="" if device else words.world(access.el, access.vm, access.vm_id),
         operation=operation(access.op, access.kind),
         where="" if device else _place(access),

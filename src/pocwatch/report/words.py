@@ -81,6 +81,13 @@ def device(agent: str, name: str | None) -> str:
     return f"{agent} ({name})" if name else agent
 
 
+def author(event: Event) -> str:
+    """Return what wrote: the code, or the device."""
+    if event.op is Op.DMA_WR:
+        return device(event.agent, event.device)
+    return event.symbol or f"{event.pc:#x}"
+
+
 def code_place(pc: int, symbol: str | None) -> str:
     """Return an instruction's address with its symbol."""
     return f"{symbol} ({pc:#x})" if symbol else f"{pc:#x}"

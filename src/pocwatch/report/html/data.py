@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
+from pocwatch.arch.ops import Op
 from pocwatch.line import emit
 from pocwatch.line.contents import Bar, contents_of
 from pocwatch.line.model import Copy
@@ -168,6 +169,8 @@ def function(symbol: str | None, pc: int) -> str:
 
 def agent(access: Access) -> str:
     """Return who made the access, as findings are grouped by it."""
+    if access.op is Op.DMA_RD:
+        return words.device(access.agent, access.device)
     return f"P{access.pe} at {words.world(access.el, access.vm, access.vm_id)}, " + words.mmu(
         access.flags
     )
@@ -189,6 +192,10 @@ def _writer(event: Event | None) -> Iterator[list[str]]:
         yield ["by", "nobody seen: the initial contents of RAM, or forgotten"]
         return
     yield ["operation", words.operation(event.op)]
+    if event.op is Op.DMA_WR:
+        yield ["by", words.device(event.agent, event.device)]
+        yield ["attributes", words.write_attributes(event)]
+        return
     yield ["by", f"{event.agent} at {words.world(event.el, event.vm, event.vm_id)}"]
     yield ["code", words.code_place(event.pc, event.symbol)]
     yield ["attributes", words.write_attributes(event)]
