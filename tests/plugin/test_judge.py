@@ -261,6 +261,32 @@ def test_another_vms_bytes_are_a_leak(machine: Machine) -> None:
     assert machine.kinds() == [FindingKind.LEAK]
 
 
+@pytest.mark.parametrize(
+    ("published", "kind"),
+    [
+        ("P0 dc civac; P0 dsb; P0 ic ivau; P0 dsb", FindingKind.STALE_FETCH),
+        ("P0 dc civac; P0 dsb", FindingKind.LEAK),  # an instruction cache may still hold it
+        ("P0 ic ivau; P0 dsb; P0 dc civac; P0 dsb", FindingKind.LEAK),  # and refill with it
+        ("P0 dc cvau; P0 dsb; P0 ic ivau; P0 dsb", FindingKind.LEAK),  # memory still has it
+        ("", FindingKind.LEAK),
+    ],
+)
+def test_what_was_overwritten_and_published_leaks_no_more(
+    machine: Machine, published: str, kind: FindingKind
+) -> None:
+    """A page goes from one guest to the next: what that one then does wrong shows its own bytes."""
+    machine.run_as(vm_id=1)
+    machine.put(MOV_X0_0)
+    machine.do(f"P0 st wb; {PUBLISH}; P0 if wb")
+    machine.run_as(vm_id=0)
+    machine.put(MOV_X0_1)
+    machine.do(f"P0 st wb; {published}")
+    machine.run_as(vm_id=2)
+    machine.put(BRANCH)
+    machine.do("P0 st wb; P0 if wb")
+    assert machine.kinds() == [kind]
+
+
 def test_a_vms_own_bytes_are_no_leak(machine: Machine) -> None:
     machine.run_as(vm_id=2)
     machine.do("P0 st wb; P0 ld dev")

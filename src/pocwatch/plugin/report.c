@@ -72,13 +72,36 @@ bool pw_same_finding(const struct pw_finding *a, const struct pw_finding *b)
            (lost != PW_NO_ADDRESS || a->access.pc == b->access.pc);
 }
 
-/* Whether what is read may be another VM's: the line's history has a write by one. */
+static bool done(const struct pw_event *e)
+{
+    return e->flags & PW_FLAG_COMPLETED && !(e->flags & (PW_FLAG_DROPPED | PW_FLAG_WEAKENED));
+}
+
+/* Whether nobody can still read what event i wrote to the finding's cell: it was overwritten, and after
+ * that cleaned to the PoC by VA; for a fetch, instruction caches were invalidated after that. */
+static bool buried(const struct pw_finding *f, unsigned i)
+{
+    bool overwritten = false, cleaned = false;
+    while (++i < f->n_history) {
+        const struct pw_event *e = &f->history[i];
+        if (e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA) {
+            overwritten |= e->cells >> f->cell & 1;
+        } else if (overwritten && done(e) && (e->op == PW_OP_DC_CVAC || e->op == PW_OP_DC_CIVAC)) {
+            cleaned = true;
+        } else if (cleaned && done(e) && e->op >= PW_OP_IC_IVAU && e->op <= PW_OP_IC_IALLUIS) {
+            return true;
+        }
+    }
+    return cleaned && f->access.op != PW_OP_IF;
+}
+
+/* Whether what is read may be another VM's: the line's history has a write by one that is not buried. */
 static bool is_leak(const struct pw_finding *f)
 {
     for (unsigned i = 0; f->access.vm_id && i < f->n_history; i++) {
         const struct pw_event *e = &f->history[i];
         if ((e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA) && e->vm_id &&
-            e->vm_id != f->access.vm_id) {
+            e->vm_id != f->access.vm_id && !buried(f, i)) {
             return true;
         }
     }
