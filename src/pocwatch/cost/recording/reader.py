@@ -78,11 +78,16 @@ def read(path: Path | str) -> Recording:
     contexts: dict[int, Context] = {}
     happenings: list[Happening] = []
     dsbs: Counter[tuple[int, Context]] = Counter()
-    for event in events:
+    for number, event in enumerate(events):
         context = contexts.get(event.pe, Context.BEFORE)
         if event.dsbs:
             dsbs[event.time, context] += event.dsbs
-        happened = happening(event, context)
+        try:
+            happened = happening(event, context)
+        except (ValueError, KeyError) as error:  # of an enumeration
+            raise RecordingError(
+                f"{path}: record {number} is damaged ({error}); record it anew"
+            ) from None
         contexts[event.pe] = context_after(happened, context)
         if happened is not None:
             happenings.append(happened)

@@ -45,12 +45,15 @@ def _find_tokens(image: bytes) -> Iterator[_Tokens]:
             if end == 0:
                 return
         index_at = _align(end)
+        if index_at + 512 > len(image):
+            return
         index = struct.unpack_from("<256H", image, index_at)
         start = at - index[0x30]
         if start >= 0 and index[0] == 0 and all(a < b for a, b in itertools.pairwise(index)):
+            ends = [image.find(b"\0", start + offset) for offset in index]
             strings = [
-                image[start + offset : image.index(b"\0", start + offset)].decode("latin-1")
-                for offset in index
+                image[start + offset : end_of].decode("latin-1")
+                for offset, end_of in zip(index, ends, strict=True)
             ]
             if all(s.isprintable() for s in strings) and start + index[255] < end:
                 yield _Tokens(start, index_at + 512, strings)
@@ -137,24 +140,34 @@ def _link_addresses(image: bytes, base_at: int) -> Iterator[tuple[int, int]]:
 def parse(source: str, image: bytes) -> SymbolTable:
     """Read the table inside a plain arm64 Image. Raise SymbolError when none is found."""
     for tokens in _find_tokens(image):
-        names = _find_names(image, tokens)
-        if names is None:
+        try:
+            table = _table(source, image, tokens)
+        except (IndexError, struct.error):  # these were no tokens, or the image is damaged
             continue
-        num_syms_at, positions = names
-        found = _find_offsets(image, len(positions) - 1, num_syms_at, tokens)
-        if found is None:
-            continue
-        offsets, base_at = found
-        for relative_base, start in _link_addresses(image, base_at):
-            symbols = list(_decode(image, positions, tokens.strings, offsets, relative_base))
-            if _plausible(symbols, start, image):
-                if not any(symbol.address == start for symbol in symbols):
-                    symbols.append(Symbol(start, "_text"))  # without CONFIG_KALLSYMS_ALL
-                return SymbolTable.of(source, symbols, start, image)
+        if table is not None:
+            return table
     raise SymbolError(
         f"{source}: no kallsyms table found in this kernel image (CONFIG_KALLSYMS=n, or a layout "
         "not known); give the text of /proc/kallsyms or a vmlinux with --symbols"
     )
+
+
+def _table(source: str, image: bytes, tokens: _Tokens) -> SymbolTable | None:
+    names = _find_names(image, tokens)
+    if names is None:
+        return None
+    num_syms_at, positions = names
+    found = _find_offsets(image, len(positions) - 1, num_syms_at, tokens)
+    if found is None:
+        return None
+    offsets, base_at = found
+    for relative_base, start in _link_addresses(image, base_at):
+        symbols = list(_decode(image, positions, tokens.strings, offsets, relative_base))
+        if _plausible(symbols, start, image):
+            if not any(symbol.address == start for symbol in symbols):
+                symbols.append(Symbol(start, "_text"))  # without CONFIG_KALLSYMS_ALL
+            return SymbolTable.of(source, symbols, start, image)
+    return None
 
 
 def _plausible(symbols: list[Symbol], start: int, image: bytes) -> bool:
