@@ -29,6 +29,7 @@ from pocwatch.demo import machine
 EXCEPTIONS = {
     "make demo": "sets up the system; .ci and tests/demo cover its parts",
     "make test": "is what runs this test",
+    "make soak": "takes half an hour; tests/machine/test_soak.py does a minute of it",
     "make corpus": "sets up the system; tests/corpus runs every case",
     "pip install .": "is what tools/setup does before any test",
     "pocwatch run --symbols fw=bl31.elf --symbols host=vmlinux -- qemu-system-aarch64 ...": (
@@ -85,8 +86,8 @@ EXCEPTIONS = {
         "is no requirement; tests/report/test_profile_report.py knows the format"
     ),
 }
-_MACHINE = re.compile(r"(.* && )?pocwatch (run|demo|record|replay)\b|pytest |python \w+\.py")
-_TRACE = re.compile(r"pocwatch replay|python \w+\.py")
+_MACHINE = re.compile(r"(.* && )?pocwatch (run|demo|record|replay|mutate)\b|pytest |python \w+\.py")
+_TRACE = re.compile(r"pocwatch (replay|mutate)|python \w+\.py")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "view": ("view", "Look at a report or a trace in the terminal."),
     "record": ("record", "Run a QEMU command and keep what can be judged again, as a trace."),
     "replay": ("replay", "Judge a trace: on any platform, with maintenance taken away."),
+    "mutate": ("mutate", "Drop each piece of cache maintenance alone: is it needed?"),
     "demo": ("demo", "Boot Linux as a KVM host and guest, with and without KVM's cache clean."),
     "check": ("check", "Prove or refute cache-cleaning policies of a hypervisor."),
     "synth": ("synth", "Search for the cheapest cache-cleaning policies that are safe."),

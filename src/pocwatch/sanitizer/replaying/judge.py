@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from pocwatch.sanitizer import launch, runfile
 from pocwatch.sanitizer.errors import MachineError, UsageError
 from pocwatch.trace.decode import Decoder
+from pocwatch.trace.info import Machine
 from pocwatch.trace.reader import Trace
 from pocwatch.trace.records import Finding, Frame, RunHeader
 
@@ -66,7 +67,13 @@ def judged(task: Task) -> list[bytes]:
     """Return, for each platform, the run file that judging the shard left, without empty slots."""
     with _lock, Trace(Path(task.trace)) as trace:
         shard = _Shard(trace, task.shard)
-        return [_judged(task, table, shard, trace) for table in task.tables]
+        return [_judged(task, table, shard, trace.info.machine) for table in task.tables]
+
+
+def left_by(task: Task, table: bytes, records: Sequence[Any], machine: Machine) -> Left:
+    """Return what judging these records, generation by generation, leaves on one platform."""
+    with _lock:
+        return Left.of(_judged(task, table, records, machine))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +132,10 @@ class _Shard:
         if rows <= _KEPT_RECORDS:
             self._kept = list(self._decoded())
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._kept) if self._kept is not None else self._decoded()
 
-    def _decoded(self) -> Any:
+    def _decoded(self) -> Iterator[Any]:
         trace = self._trace
         decoder = Decoder(trace.info.ops, trace.info.kinds)
         for generation in range(trace.generations):
@@ -136,9 +143,8 @@ class _Shard:
             yield decoder.records([table for table in tables if table is not None])
 
 
-def _judged(task: Task, table: bytes, shard: _Shard, trace: Trace) -> bytes:
+def _judged(task: Task, table: bytes, shard: Iterable[Any], machine: Machine) -> bytes:
     library = _load()
-    machine = trace.info.machine
     with tempfile.TemporaryDirectory(prefix="pocwatch-replay-") as name:
         folder = Path(name)
         run = folder / "run"

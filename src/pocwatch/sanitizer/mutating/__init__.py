@@ -1,0 +1,1 @@
+"""Each piece of maintenance of a recording taken away alone: `pocwatch mutate`."""
