@@ -96,3 +96,19 @@ def test_a_command_that_fails_is_quoted_by_its_first_error(bin_dir: Path) -> Non
     fake(bin_dir, "tool", "echo one >&2; echo 'E: two' >&2; echo three >&2; exit 3")
     with pytest.raises(DemoError, match=r"^it failed \(status 3\): E: two$"):
         packages._run(["tool"], "it failed")
+
+
+def test_a_package_is_downloaded_with_what_it_depends_on(bin_dir: Path, tmp_path: Path) -> None:
+    fake(bin_dir, "apt-cache", f"echo '{SHOWN}'")
+    folder = tmp_path / "debs"
+    fake(
+        bin_dir,
+        "apt-get",
+        f'case "$*" in *--download-only*"--no-install-recommends install luajit"*) '
+        f": > {folder}/luajit_2.1_arm64.deb; : > {folder}/libc6_1%3a2.36-9_arm64.deb;; *) exit 1;; esac",
+    )
+    found = AptRoot(tmp_path / "apt", "bookworm").download_whole(["luajit"], folder)
+    assert [(package.name, package.version) for package in found] == [
+        ("libc6", "1:2.36-9"),
+        ("luajit", "2.1"),
+    ]
