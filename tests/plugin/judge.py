@@ -115,8 +115,8 @@ class Judge:
             self._do(Step(Op.MMU_ON, pe), pa)
         return verdicts
 
-    def _page(self, pa: int, kind: Kind) -> object:
-        page = Page(pa & ~4095, records.NO_ADDRESS, 0, kind, 0, 0xFF, 1, 1)
+    def _page(self, pa: int, kind: Kind, *, mmu_on: bool = True) -> object:
+        page = Page(pa & ~4095, records.NO_ADDRESS, 0, kind, 0, 0xFF, mmu_on, 1)
         return ctypes.byref(page)
 
     def _do(self, step: Step, line_pa: int) -> None:
@@ -136,6 +136,7 @@ class Judge:
         elif op is Op.TW:
             call.pw_walk(cpu, site, ctypes.c_uint64(pa & ~7), int(step.kind or 0), 0, address)
         elif op is Op.IF:
+            page = self._page(pa, step.kind or Kind.WB, mmu_on=step.kind is not Kind.NC)
             call.pw_fetch_call(cpu, site, page, ctypes.c_uint64(pa & ~3), 1)
         elif op is Op.DC_ZVA:
             call.pw_zva(cpu, site, page, ctypes.c_uint64(line_pa), LINE)

@@ -80,6 +80,7 @@ def make(
         setattr(judge.config, key, value)
     error = ctypes.create_string_buffer(256)
     assert plugin.pw_judge_open(ctypes.byref(judge.config), error, 256), error.value
+    plugin.pw_sees_every_fetch()
     judge.header = plugin.pw_run_header().contents
     return Machine(judge)
 
@@ -343,3 +344,91 @@ def test_a_table_of_another_version_is_refused(
     error = ctypes.create_string_buffer(256)
     assert not plugin.pw_judge_open(ctypes.byref(machine.judge.config), error, 256)
     assert b"not a line automaton of this version" in error.value
+
+
+READY = "P0 st wb; P0 dc cvau; P0 dsb; P0 ic ivau; P0 dsb; P0 dc cvac; P0 dsb; P0 isb"
+"""Code made with the MMU on: its memory was stale while its I-cache was invalidated, and is not now."""
+
+
+def test_no_icache_read_memory_before_the_first_uncached_fetch_of_a_page(machine: Machine) -> None:
+    """Arm ARM: with stage 1 off, fetches are only from the 4 KiB of code that runs, and the next.
+
+    EDK2 loads Linux's EFI stub so, and the stub turns the MMU off behind its last clean.
+    """
+    machine.do(READY)
+    machine.do("P0 mmu off; P0 if nc")
+    assert machine.kinds() == []
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_after_an_uncached_fetch_in_the_page_or_the_one_before_it_may_have(
+    machine: Machine, page: int
+) -> None:
+    machine.do("P1 if nc", line=3)
+    machine.do(READY, line=64 * page)
+    machine.do("P0 mmu off; P0 if nc", line=64 * page)
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+def test_an_uncached_fetch_two_pages_before_is_too_far_away(machine: Machine) -> None:
+    machine.do("P1 if nc", line=3)
+    machine.do(READY, line=128)
+    machine.do("P0 mmu off; P0 if nc", line=128)
+    assert machine.kinds() == []
+
+
+def test_memory_that_is_stale_at_the_first_uncached_fetch_may_be_read_ahead(
+    machine: Machine,
+) -> None:
+    """Of another line: its clean comes after a speculative fetch could have been."""
+    machine.do("P0 st wb; P0 dc cvau; P0 dsb; P0 ic ivau; P0 dsb")
+    machine.do("P1 if nc", line=5)
+    machine.do("P0 dc cvac; P0 dsb; P0 isb; P1 if nc")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+def test_what_cacheable_fetches_left_is_still_there_for_an_uncached_one(machine: Machine) -> None:
+    machine.do("P0 st wb; P0 dc cvac; P0 dsb; P0 mmu off; P0 if nc")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+def test_with_the_mmu_on_uncached_fetches_are_from_anywhere(machine: Machine) -> None:
+    pa = ctypes.c_uint64(RAM_BASE + 64 * 3)
+    page = machine.judge._page(pa.value, Kind.NC, mmu_on=True)
+    cpu, site = ctypes.byref(machine.judge.cpus[1]), machine.judge.sites[1]
+    machine.judge.library.pw_fetch_call(cpu, site, page, pa, 1)
+    machine.do(READY, line=128)
+    machine.do("P0 mmu off; P0 if nc", line=128)
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+COPIED = "P0 st dev; P0 dsb; P0 isb"
+"""Code copied with the MMU off, without maintenance: U-Boot's relocation."""
+
+
+@pytest.mark.parametrize(("outside", "expected"), [(True, []), (False, [FindingKind.STALE_FETCH])])
+def test_after_reset_icaches_hold_what_was_executed(
+    plugin: ctypes.CDLL, tmp_path: Path, outside: bool, expected: list[FindingKind]
+) -> None:
+    """A machine that begins in RAM was given its code by software that ran with caches on."""
+    machine = make(plugin, tmp_path, start_on=0)
+    if outside:
+        plugin.pw_began_outside()
+    machine.do(f"{COPIED}; P0 if nc")
+    assert machine.kinds() == expected
+
+
+def test_after_reset_code_that_ran_and_is_copied_again_may_be_old(
+    plugin: ctypes.CDLL, tmp_path: Path
+) -> None:
+    machine = make(plugin, tmp_path, start_on=0)
+    plugin.pw_began_outside()
+    machine.do(f"{COPIED}; P0 if nc; {COPIED}; P0 if nc")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+def test_once_an_mmu_was_on_icaches_may_hold_anything(plugin: ctypes.CDLL, tmp_path: Path) -> None:
+    machine = make(plugin, tmp_path, start_on=0)
+    plugin.pw_began_outside()
+    machine.do(f"P0 mmu on; P0 mmu off; {COPIED}; P0 if nc")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]

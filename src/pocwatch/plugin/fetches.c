@@ -69,6 +69,62 @@ void take_snapshot(void)
     judge.ram_fd = -1;
 }
 
+/* From now on I-caches may hold what Non-cacheable fetches read of a page, and what others left. */
+static void open_to_uncached(uint64_t page)
+{
+    if (page >= pw_ram_size / 4096 || judge.uncached[page]) {
+        return;
+    }
+    judge.uncached[page] = 1;
+    for (uint64_t line = page * 64; judge.touched[page] && line < page * 64 + 64; line++) {
+        struct pw_line *l = &pw_lines[line];
+        uint8_t sources[2];
+        catch_up(line);
+        stale_sources(line, sources);
+        l->istale[1] &= (judge.from_reset ? 0 : l->istale[0]) | sources[1];
+        forget_ok(l);
+    }
+}
+
+/*
+ * A Non-cacheable fetch. While all stages of translation are off, instructions are only fetched from
+ * the 4 KiB block of one that is executed and from the next block (Arm ARM DDI 0487, "Behavior of
+ * instruction fetches when all associated stages of address translation are disabled"): no I-cache
+ * has read other memory past the data caches. A stage that is on lets them read all of it.
+ */
+static void uncached(const struct pw_page *page, uint64_t line)
+{
+    if (judge.all_uncached) {
+        return;
+    }
+    if (!page->mmu_on && page->ipa == PW_NO_ADDRESS) {
+        open_to_uncached(line / 64);
+        open_to_uncached(line / 64 + 1);
+    } else {
+        judge.all_uncached = true;
+        for (uint64_t i = 0; i < pw_ram_size / 4096; i++) {
+            open_to_uncached(i);
+        }
+    }
+}
+
+void pw_sees_every_fetch(void)
+{
+    judge.all_uncached = false;
+}
+
+/*
+ * The machine begins outside RAM: it comes from reset, and no code in RAM ran before. I-caches that
+ * could hit on anything then would not let reset code run, so they hold only what was executed, until
+ * an MMU is on.
+ */
+void pw_began_outside(void)
+{
+    enter();
+    judge.from_reset = judge.ram_fd >= 0 && !judge.fill; /* nothing was fetched from RAM yet */
+    leave();
+}
+
 static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct pw_page *page,
                   uint64_t va, unsigned n)
 {
@@ -78,6 +134,9 @@ static void fetch(struct pw_cpu *cpu, const struct pw_site *site, const struct p
     unsigned wb = kind == PW_KIND_WB || kind == PW_KIND_WT;
     unsigned nc = kind != PW_KIND_WB;
     touch(line);
+    if (nc) {
+        uncached(page, line);
+    }
     catch_up(line);
     for (unsigned i = first; i < first + n; i++) {
         unsigned cell = i / 2;

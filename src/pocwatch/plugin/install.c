@@ -242,6 +242,7 @@ PW_API int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         fprintf(stderr, "pocwatch: %s\n", error);
         return 1;
     }
+    pw_sees_every_fetch();
     pw_run_header()->n_pes = (uint32_t)info->system.smp_vcpus;
     pw_run_header()->ram_base = config.ram_base;
     pw_run_header()->ram_size = config.ram_size;

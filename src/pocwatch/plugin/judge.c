@@ -154,8 +154,9 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
     judge.fetched = reserve(c->ram_size);
     judge.coherent_at = reserve(lines * sizeof *judge.coherent_at);
     judge.touched = reserve(c->ram_size / 4096);
+    judge.uncached = reserve(c->ram_size / 4096);
     if (!pw_lines || !pw_writers || !judge.fetched || !judge.coherent_at || !judge.touched ||
-        !pw_history_open(c->ram_size)) {
+        !judge.uncached || !pw_history_open(c->ram_size)) {
         snprintf(error, size, "no address space for the shadow of %#lx bytes of RAM",
                  (unsigned long)c->ram_size);
         return false;
@@ -166,6 +167,8 @@ bool pw_judge_open(const struct pw_config *c, char *error, unsigned size)
     judge.clock_now = 0;
     judge.touched_pages = 0;
     judge.fill = c->start_on > 0;
+    judge.all_uncached = true;
+    judge.from_reset = false;
     for (unsigned i = 0; c->start_on && i < PW_MAX_PES; i++) {
         judge.pes[i].on = i < c->start_on;
     }

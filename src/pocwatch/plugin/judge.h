@@ -110,6 +110,11 @@ struct pw_transfer {
     unsigned device;
 };
 extern _Thread_local struct pw_transfer pw_transfer;
+
+/* Every fetch will come: what was never fetched is known. Not so in a trace's shard. After opening. */
+PW_API void pw_sees_every_fetch(void);
+/* The machine's first instruction is outside RAM. */
+PW_API void pw_began_outside(void);
 /* A device's access within one line, and an operation of an outer-cache controller. */
 PW_API void pw_dma(uint64_t pa, unsigned size, bool write, bool coherent);
 PW_API void pw_outer(uint64_t pa, unsigned op);

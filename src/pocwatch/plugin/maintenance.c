@@ -412,6 +412,7 @@ void pw_mmu(struct pw_cpu *cpu, bool on)
     }
     enter();
     judge.pes[cpu->pe].on = on;
+    judge.from_reset &= !on;
     for (unsigned i = 0; i < PW_MAX_PES; i++) {
         now |= judge.pes[i].on;
     }

@@ -87,6 +87,9 @@ static struct entry *__attribute__((noinline)) block_slow(struct vcpu *v, const 
         if (b->el > before && v->up) {
             pw_barrier(&v->cpu, b->lines[0].site, PW_OP_ISB);
         }
+        if (!v->up && b->pa == PW_NO_ADDRESS) {
+            pw_began_outside();
+        }
         v->up = true;
     }
     if (b->pa == PW_NO_ADDRESS) {

@@ -297,6 +297,7 @@ void spoiled(uint64_t line, unsigned cells)
     l->istale[0] |= (uint8_t)cells;
     l->istale[1] |= (uint8_t)cells;
     l->fetch_ok = 0;
+    judge.uncached[line / 64] = 1; /* one physical cache: what it holds is not to be forgotten */
     taint(line, cells, 3);
 }
 

@@ -52,6 +52,9 @@ extern struct judge {
     int fill;                        /* whether caches may fill on their own: some PE is on */
     uint64_t touched_pages;
     uint8_t *touched; /* per 4 KiB page */
+    uint8_t *uncached; /* per 4 KiB page: I-caches may have filled lines by Non-cacheable fetches */
+    bool all_uncached; /* it is as if set for all pages */
+    bool from_reset;   /* no MMU was on since the machine's reset */
     uint8_t untouched; /* the state of all lines of the other pages; their shadow is zero */
     pthread_mutex_t lock;
     struct pe pes[PW_MAX_PES];
