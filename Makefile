@@ -1,11 +1,12 @@
 # `make demo` and `make test` do all set-up themselves (tools/setup); see README.md.
 
-.PHONY: help setup demo test lint corpus bench soak clean
+.PHONY: help setup demo test lint corpus systems bench soak clean
 
 help:
 	@echo 'make demo   run a KVM host and its guest under pocwatch, as it is and with a clean dropped'
 	@echo 'make test   lint, type-check and run all tests'
 	@echo 'make corpus run the bugs of real projects in corpus/, and their fixes'
+	@echo 'make systems  run U-Boot, EDK2, Xen and Linux in all that they do to code and CPUs (minutes)'
 	@echo 'make bench  measure what pocwatch costs'
 	@echo 'make soak   start and stop guests for MINUTES=30, and look at findings and memory'
 	@echo 'make lint   lint and type-check only'
@@ -27,6 +28,9 @@ lint: setup
 
 corpus: setup
 	.venv/bin/python corpus/run.py
+
+systems: setup
+	.venv/bin/python systems/run.py --out out/systems
 
 bench: setup
 	.venv/bin/python bench/model_checkers/compare.py --lines 1,2,3,64 --seconds 20
