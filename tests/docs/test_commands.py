@@ -29,7 +29,6 @@ from pocwatch.demo import machine
 EXCEPTIONS = {
     "make demo": "sets up the system; .ci and tests/demo cover its parts",
     "make test": "is what runs this test",
-    "make soak": "takes half an hour; tests/machine/test_soak.py does a minute of it",
     "make systems": "sets up the system; tests/systems runs all but Xen, which takes minutes",
     "make corpus": "sets up the system; tests/corpus runs every case",
     "pip install .": "is what tools/setup does before any test",
