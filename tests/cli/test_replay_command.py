@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,11 @@ def machine() -> Any:
         record(9, Op.LD, DIRTY, READER, Kind.DEV, **off),
         raw.Traced(op=Mark.END, seq=10, pa=NO_ADDRESS, va=NO_ADDRESS, ipa=NO_ADDRESS),
     ]
-    return synthetic.np.frombuffer(bytearray(b"".join(map(bytes, all_records))), TRACED)
+    return traced(all_records)
+
+
+def traced(records: Iterable[raw.Traced]) -> Any:
+    return synthetic.np.frombuffer(bytearray(b"".join(map(bytes, records))), TRACED)
 
 
 class Names(synthetic.Functions):
@@ -123,7 +127,9 @@ def replay(plugin_path: Path) -> Run:
     return run
 
 
-def test_a_stale_read_is_found_once_with_who_wrote_it(replay: Run, trace: Path, tmp_path: Path) -> None:
+def test_a_stale_read_is_found_once_with_who_wrote_it(
+    replay: Run, trace: Path, tmp_path: Path
+) -> None:
     done = replay(trace, "--platform", "xgene-l3-up", "--json", tmp_path / "r.json")
     assert done.returncode == 1, done.stderr
     report = json.loads((tmp_path / "r.json").read_text())
@@ -155,6 +161,41 @@ def test_without_the_clean_the_other_line_is_stale_too(
     assert (dropped["symbol"], dropped["rule"]) == ("f2", drop)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_profile_for_all_platforms(replay: Run, tmp_path: Path, jobs: int) -> None:
+    # Besides the clean of `machine`: one more, of what is clean by then; one of no line,
+    # which every shard is shown.
+    more = (
+        record(10, Op.DC_CIVAC, CLEANED, CLEANER, size=0),
+        record(11, Op.DC_CISW, NO_ADDRESS, CLEANER, size=0),
+        raw.Traced(op=Mark.END, seq=12, pa=NO_ADDRESS, va=NO_ADDRESS, ipa=NO_ADDRESS),
+    )
+    all_records = synthetic.np.concatenate([machine()[:-1], traced(more)])
+    path = write(tmp_path / "more.parquet", all_records)
+    out = tmp_path / "p.json"
+    done = replay(path, "--jobs", jobs, "--profile", "--profile-json", out)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(out.read_text())
+    assert found["platforms"] == list(NAMES)
+    assert {
+        s["op"]: (s["count"], s["judged"], s["lines"], s["redundant"], s["needed"])
+        for s in found["sites"]
+    } == {
+        "dc civac": (2, 2, 1, 1, {"xgene-l3-up": 1, "cortex-a57-up": 1}),
+        "dc cisw": (1, 0, 0, 0, {"xgene-l3-up": 0, "cortex-a57-up": 0}),
+    }
+    assert f"profile on platform {NAMES[0]}: 3 operations" in done.stderr
+    assert f"needed on {NAMES[0]}, {NAMES[1]}\n" in done.stderr
+
+
+def test_a_profile_that_cannot_be_written_is_refused_first(replay: Run, trace: Path) -> None:
+    done = replay(trace, "--profile-json", "/none/p.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "pocwatch: error: --profile-json /none/p.json: there is no directory"
+    )
+
+
 def test_each_platform_has_its_report(replay: Run, trace: Path, tmp_path: Path) -> None:
     done = replay(trace, "--json", tmp_path / "r.json")
     assert done.returncode == 1, done.stderr
@@ -170,7 +211,9 @@ def test_the_same_whoever_does_it(replay: Run, tmp_path: Path) -> None:
     path = write(tmp_path / "many.parquet", synthetic.records(600, lines=300, sites=20))
     said = []
     for jobs in (1, 3):
-        done = replay(path, "--policy-drop", "dc *@*", "--jobs", jobs, "--json", tmp_path / "r.json")
+        done = replay(
+            path, "--policy-drop", "dc *@*", "--jobs", jobs, "--json", tmp_path / "r.json"
+        )
         assert done.returncode == 1, done.stderr
         said.append((done.stderr, [(tmp_path / f"r-{name}.json").read_bytes() for name in NAMES]))
     assert said[0] == said[1]
@@ -231,9 +274,7 @@ def test_a_recording_that_did_not_end(
 ) -> None:
     """As the run would have: an interrupted one is judged as it is, a failed machine is a failure."""
     why = "ended by the user" if interrupted else "QEMU was killed by SIGKILL"
-    path = write(
-        tmp_path / "t", complete=False, failure=why, extra={"interrupted": interrupted}
-    )
+    path = write(tmp_path / "t", complete=False, failure=why, extra={"interrupted": interrupted})
     done = replay(path, "--platform", "xgene-l3-up")
     assert done.returncode == code, done.stderr
     assert why in done.stderr

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from pocwatch.report import profile as report_profile
 from pocwatch.sanitizer import launch
 from pocwatch.sanitizer.launch import Options
 from pocwatch.sanitizer.profile import CallSite, Profile
+from pocwatch.sanitizer.recording import record
+from pocwatch.sanitizer.replaying import replay
 from pocwatch.sanitizer.stacks import function
 
 pytestmark = pytest.mark.machine
@@ -143,16 +146,20 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def profiled(program: Path, platform: str, stacks: int = 16) -> Profile:
+def machine(program: Path) -> list[str]:
     loaders = (
         f"loader,file={program},addr={START:#x},force-raw=on",
         f"loader,addr={START:#x},cpu-num=0",
     )
-    command = [
+    return [
         *("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-m", "64M"),
         *("-nodefaults", "-display", "none"),
         *(word for each in loaders for word in ("-device", each)),
     ]
+
+
+def profiled(program: Path, platform: str, stacks: int = 16) -> Profile:
+    command = machine(program)
     found: list[Profile] = []
     options = Options(
         command, platform, symbols=[f"{program}.elf"], stacks=stacks, profile=found.append
@@ -201,6 +208,31 @@ def test_call_sites_without_callers(plugin_path: Path, program: Path, stacks: in
     assert found["cleaner", Op.DC_CIVAC] == (16, 16, 8, 8)
 
 
+def counts(profile: Profile) -> dict[Hashable, tuple[object, ...]]:
+    """Everything that is said of each call site."""
+    return {
+        s.place: (s.count, s.judged, s.dirty, s.lines, s.redundant, dict(s.needed))
+        for s in profile.sites
+    }
+
+
+def test_a_replay_counts_as_the_machine_does(
+    plugin_path: Path, program: Path, tmp_path: Path
+) -> None:
+    names = ["cortex-a57-up", "xgene-l3-up", "neoverse-dic"]
+    trace = tmp_path / "trace.parquet"
+    asked = record.Options(machine(program), trace, names, [f"{program}.elf"])
+    recorded = record.run(record.plan(asked), lambda _: None, lambda _progress, _size: None)
+    assert recorded.report.complete, recorded.report.failure
+    replayed: list[Profile] = []
+    options = replay.Options(trace, profile=replayed.append)
+    list(replay.run(replay.plan(options), lambda _done, _of: None))
+    assert [profile.platforms for profile in replayed] == [(name,) for name in names]
+    for name, profile in zip(names, replayed, strict=True):
+        assert counts(profile) == counts(profiled(program, name))
+        assert told(profile)["_start;publish", Op.DC_CSW] == (1, 0, 0, 0)
+
+
 def test_folded_and_table(plugin_path: Path, program: Path) -> None:
     profile, costs = profiled(program, "cortex-a57-up"), model.load()
     assert report_profile.folded(profile, costs) == (
@@ -245,7 +277,9 @@ def test_on_which_platforms(plugin_path: Path, program: Path, tmp_path: Path) ->
     both = {"cortex-a57-up", "xgene-l3-up"}
     everywhere = both | {"neoverse-dic"}
     needed = {
-        (site["op"], function(site["stack"][1]["symbol"])): {p for p, n in site["needed"].items() if n}
+        (site["op"], function(site["stack"][1]["symbol"])): {
+            p for p, n in site["needed"].items() if n
+        }
         for site in found["sites"]
     }
     assert needed == {

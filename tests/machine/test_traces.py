@@ -6,6 +6,7 @@ QEMU boots the same twice, instruction by instruction, when it counts instructio
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from pocwatch.demo.machine import Machine
 from pocwatch.report import json as report_json
 from pocwatch.sanitizer import launch
+from pocwatch.sanitizer.profile import Profile
 from pocwatch.sanitizer.recording import record
 from pocwatch.sanitizer.replaying import replay
 from pocwatch.trace.reader import Trace
@@ -51,6 +53,17 @@ def comparable(value: Any) -> Any:
     return [comparable(v) for v in value] if isinstance(value, list) else value
 
 
+def by_site(profile: Profile) -> dict[Hashable, tuple[int, ...]]:
+    """Everything that is counted, by operation and call stack: names alike may be several."""
+    found: dict[Hashable, tuple[int, ...]] = {}
+    for s in profile.sites:
+        counts = (s.count, s.judged, s.dirty, s.lines, s.redundant, sum(s.needed.values()))
+        place = (s.op, s.el, s.vm, *(frame.pc for frame in s.stack))
+        before = found.get(place, (0,) * len(counts))
+        found[place] = tuple(map(sum, zip(before, counts, strict=True)))
+    return found
+
+
 @pytest.mark.parametrize(
     ("platform", "drop", "at_least"),
     [
@@ -63,14 +76,16 @@ def comparable(value: Any) -> Any:
 def test_finding_by_finding(
     boot: list[str], trace: Path, platform: str, drop: tuple[str, ...], at_least: int
 ) -> None:
-    """Everything in the report, but for what each numbers in its own way."""
-    live = launch.run(
-        launch.plan(launch.Options(boot, platform=platform, drop=drop)), lambda _: None
-    )
+    """Everything in the report, but for what each numbers in its own way; the profile, site by site."""
+    profiles: list[Profile] = []
+    options = launch.Options(boot, platform=platform, drop=drop, profile=profiles.append)
+    live = launch.run(launch.plan(options), lambda _: None)
     assert live.complete
-    (replayed,) = replay.run(
-        replay.plan(replay.Options(trace, [platform], drop, jobs=2)), lambda _done, _of: None
-    )
+    asked = replay.Options(trace, [platform], drop, jobs=2, profile=profiles.append)
+    (replayed,) = replay.run(replay.plan(asked), lambda _done, _of: None)
+    counted, recounted = map(by_site, profiles)
+    assert len(counted) > 50
+    assert counted == recounted
     one, other = (comparable(report_json.data(each)) for each in (live, replayed))
     assert one["instructions"] == other["instructions"]
     assert len(one["findings"]) >= at_least

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,14 @@ class ProfileOptions:
             files.write("--folded", self.folded, profile.folded(found, costs, self.value))
 
 
+_ON = click.option(
+    "--profile-on",
+    multiple=True,
+    metavar="NAME,...",
+    callback=split,
+    help="Say on which of these platforms operations are needed, too: the machine is run once more "
+    "for each. Repeatable.",
+)
 _OPTIONS = (
     click.option(
         "--profile",
@@ -108,15 +116,7 @@ _OPTIONS = (
         show_default=True,
         help="What --folded counts: operations, the redundant ones, or ns wasted.",
     ),
-    click.option(
-        "--profile-on",
-        "platforms",
-        multiple=True,
-        metavar="NAME,...",
-        callback=split,
-        help="Say on which of these platforms operations are needed, too: the machine is run once more "
-        "for each. Repeatable.",
-    ),
+    _ON,
     click.option(
         "--costs",
         default="default",
@@ -129,7 +129,17 @@ _OPTIONS = (
 
 def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options; it gets them as one argument, `profiling`."""
+    return _collected(command, _OPTIONS)
 
+
+def profile_options_of_replay(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give them to a command that judges on several platforms anyway."""
+    return _collected(command, [each for each in _OPTIONS if each is not _ON])
+
+
+def _collected(
+    command: Callable[..., Any], options: Sequence[Callable[..., Any]]
+) -> Callable[..., Any]:
     @functools.wraps(command)
     def collected(
         *args: Any,
@@ -138,12 +148,12 @@ def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         folded: Path | None,
         value: str,
         costs: str,
-        platforms: list[str],
+        profile_on: Sequence[str] = (),
         **others: Any,
     ) -> Any:
-        asked = ProfileOptions(table, profile_json, folded, value, costs, tuple(platforms))
+        asked = ProfileOptions(table, profile_json, folded, value, costs, tuple(profile_on))
         return command(*args, profiling=asked, **others)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         collected = option(collected)
     return collected

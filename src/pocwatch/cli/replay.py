@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pocwatch.cli import complete, options
+from pocwatch.cli.profile_options import ProfileOptions, profile_options_of_replay
 from pocwatch.cli.report_options import ReportOptions, report_options
 
 _PATH = click.Path(path_type=Path)
@@ -32,6 +33,7 @@ _PATH = click.Path(path_type=Path)
     help="Let the machine forget maintenance, as `pocwatch run --drop` does. Repeatable.",
 )
 @report_options
+@profile_options_of_replay
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -51,6 +53,7 @@ def command(
     platforms: list[str],
     drop: tuple[str, ...],
     reporting: ReportOptions,
+    profiling: ProfileOptions,
     jobs: int,
     scheduler: str | None,
     quiet: bool,
@@ -58,13 +61,15 @@ def command(
     """Judge a trace that `pocwatch record` made, as `pocwatch run` would have judged the machine.
 
     There is one report for each platform. With several, `--json report.json` and the like write
-    report-NAME.json for each. What of the trace cannot be read is said, and the rest is judged.
+    report-NAME.json for each. What of the trace cannot be read is said, and the rest is judged. The
+    profile of maintenance is one for all platforms: it says on which of them each call site is needed.
 
     \b
     Examples:
       pocwatch replay boot.parquet
       pocwatch replay boot.parquet --platform xgene-l3-up --json report.json
       pocwatch replay boot.parquet --policy-drop 'dc civac@dcache_clean_inval_poc' --jobs 4
+      pocwatch replay boot.parquet --platform auto,neoverse-dic --profile
 
     Exit codes: 0 clean, 1 findings on some platform, 2 bad input, 3 the trace is not complete.
     """
@@ -74,8 +79,17 @@ def command(
 
     if scheduler is not None and jobs != 1:
         raise click.UsageError("--jobs and --scheduler exclude each other: give one of the two")
+    profiling.check()
     plan = replay.plan(
-        replay.Options(trace, platforms, drop, reporting.suppressions, jobs, scheduler)
+        replay.Options(
+            trace,
+            platforms,
+            drop,
+            reporting.suppressions,
+            jobs,
+            scheduler,
+            profiling.found.append if profiling.wanted else None,
+        )
     )
     several = len(plan.platforms) > 1
     wanted = {name: _of_platform(reporting, name, several) for name in plan.platforms}
@@ -95,6 +109,7 @@ def command(
             codes.append(each.exit_code(deliver(report, each)))
     finally:
         live.clear()
+    profiling.write()
     return max(codes, default=0)
 
 

@@ -82,7 +82,7 @@ static bool may_be_dirty(uint64_t line)
 static void profile(struct pw_cpu *cpu, const struct pw_site *site, unsigned asked, uint64_t line,
                     bool changed)
 {
-    if (pw_profiling) {
+    if (pw_profiling && (line != PW_NO_ADDRESS || !judge.shard)) {
         bool dirty = line != PW_NO_ADDRESS && asked <= PW_OP_DC_ISW && may_be_dirty(line);
         pw_profile_count(pw_stack_now(cpu, site), asked, line, !changed, dirty);
     }

@@ -39,7 +39,10 @@ class Profiled(_Record):
 
     _fields_ = (
         ("count", ctypes.c_uint64),
-        ("judged", ctypes.c_uint64),  # of these, on a line: others (by set/way, of all) are not judged
+        (
+            "judged",
+            ctypes.c_uint64,
+        ),  # of these, on a line: others (by set/way, of all) are not judged
         ("redundant", ctypes.c_uint64),  # of these, changed the state of no cell of the line
         ("dirty", ctypes.c_uint64),  # of those judged, memory at the PoC may have been stale
         ("lines", ctypes.c_uint64),  # different ones
@@ -60,9 +63,16 @@ class Counts:
 def read(path: Path) -> Counts | None:
     """Return a profile; None if there is no whole one, as when the machine was killed."""
     try:
-        data = path.read_bytes()
+        return parse(path.read_bytes())
+    except OSError:
+        return None
+
+
+def parse(data: bytes) -> Counts | None:
+    """Return what a profile says; None if it is not whole."""
+    try:
         header = Header.from_buffer_copy(data)
-    except (OSError, ValueError):
+    except ValueError:
         return None
     entries_at = ctypes.sizeof(Header) + header.n_frames * ctypes.sizeof(Frame)
     end = entries_at + header.n_entries * ctypes.sizeof(Profiled)
@@ -72,6 +82,20 @@ def read(path: Path) -> Counts | None:
         list((Frame * header.n_frames).from_buffer_copy(data, ctypes.sizeof(Header))),
         list((Profiled * header.n_entries).from_buffer_copy(data, entries_at)),
     )
+
+
+def summed(parts: Sequence[Counts]) -> Counts:
+    """Return the profile of a machine from those of the shards of its trace, which number stacks alike.
+
+    A line is in one shard only, so that lines add up, too.
+    """
+    frames: Sequence[Frame] = max((part.frames for part in parts), key=len, default=())
+    found: dict[tuple[int, int], Profiled] = {}
+    for entry in (entry for part in parts for entry in part.entries):
+        total = found.setdefault((entry.stack, entry.op), Profiled(stack=entry.stack, op=entry.op))
+        for name in ("count", "judged", "redundant", "dirty", "lines"):
+            setattr(total, name, getattr(total, name) + getattr(entry, name))
+    return Counts(frames, [found[key] for key in sorted(found)])
 
 
 def c_declarations() -> str:

@@ -50,12 +50,13 @@ class Config(ctypes.Structure):
 @dataclass(frozen=True, slots=True)
 class Task:
     """A shard of a trace, to be judged on platforms: their tables, one for each; `rules`: the text of a
-    rules file. The first shard counts what is of no line."""
+    rules file; `profile`: count maintenance, too. The first shard counts what is of no line."""
 
     trace: str
     shard: int
     tables: tuple[bytes, ...]
     rules: str
+    profile: bool = False
 
     @property
     def first(self) -> bool:
@@ -63,8 +64,17 @@ class Task:
         return self.shard == 0
 
 
-def judged(task: Task) -> list[bytes]:
-    """Return, for each platform, the run file that judging the shard left, without empty slots."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a shard gave on a platform: the run file, without empty slots, and the profile file, if one
+    was asked for."""
+
+    run: bytes
+    profile: bytes | None = None
+
+
+def judged(task: Task) -> list[Judged]:
+    """Judge the shard on each platform."""
     with _lock, Trace(Path(task.trace)) as trace:
         shard = _Shard(trace, task.shard)
         return [_judged(task, table, shard, trace.info.machine) for table in task.tables]
@@ -73,7 +83,7 @@ def judged(task: Task) -> list[bytes]:
 def left_by(task: Task, table: bytes, records: Sequence[Any], machine: Machine) -> Left:
     """Return what judging these records, generation by generation, leaves on one platform."""
     with _lock:
-        return Left.of(_judged(task, table, records, machine))
+        return Left.of(_judged(task, table, records, machine).run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class _Shard:
             yield decoder.records([table for table in tables if table is not None])
 
 
-def _judged(task: Task, table: bytes, shard: Iterable[Any], machine: Machine) -> bytes:
+def _judged(task: Task, table: bytes, shard: Iterable[Any], machine: Machine) -> Judged:
     library = _load()
     with tempfile.TemporaryDirectory(prefix="pocwatch-replay-") as name:
         folder = Path(name)
@@ -166,10 +176,16 @@ def _judged(task: Task, table: bytes, shard: Iterable[Any], machine: Machine) ->
         reason = ctypes.create_string_buffer(_ERROR_BYTES)
         if not library.pw_replay_open(ctypes.byref(config), reason, _ERROR_BYTES):
             raise UsageError(f"{task.trace}: {reason.value.decode('utf-8', 'replace')}")
+        counts = folder / "profile"
+        if task.profile:
+            library.pw_profile_open(bytes(counts))
         for records in shard:
             library.pw_replay(ctypes.c_void_p(records.ctypes.data), ctypes.c_uint64(len(records)))
+        if not library.pw_profile_close():
+            raise MachineError(f"{folder}: the profile could not be written")
         with runfile.RunFile(run) as record:
-            return Left(record.header(), record.findings(), record.frames()).packed()
+            left = Left(record.header(), record.findings(), record.frames()).packed()
+        return Judged(left, counts.read_bytes() if task.profile else None)
 
 
 def _load() -> ctypes.CDLL:
@@ -179,8 +195,9 @@ def _load() -> ctypes.CDLL:
         path = launch.plugin_path()
         try:
             library = ctypes.CDLL(str(path))
-            library.pw_replay_open.restype = ctypes.c_bool
+            library.pw_replay_open.restype = library.pw_profile_close.restype = ctypes.c_bool
             library.pw_replay.restype = library.pw_report_merge.restype = None
+            library.pw_profile_open.restype = None
         except (OSError, AttributeError) as error:
             raise MachineError(
                 f"{path}: cannot judge a trace ({error}); it is of another version: install pocwatch "

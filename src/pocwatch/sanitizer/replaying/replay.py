@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pocwatch import platforms, schedulers
@@ -15,11 +15,12 @@ from pocwatch.sanitizer.errors import UsageError
 from pocwatch.sanitizer.explain import from_line_model
 from pocwatch.sanitizer.findings import Report
 from pocwatch.sanitizer.locate import Locator
+from pocwatch.sanitizer.profile import Profile, named
 from pocwatch.sanitizer.recording.names import unpacked
 from pocwatch.sanitizer.replaying import judge
 from pocwatch.sanitizer.suppressions import Suppression, shipped
 from pocwatch.sanitizer.suppressions import load as load_suppressions
-from pocwatch.trace import schema
+from pocwatch.trace import profile, schema
 from pocwatch.trace.info import Info
 from pocwatch.trace.reader import Trace
 from pocwatch.trace.records import RunHeader
@@ -31,7 +32,8 @@ _DROP = "--policy-drop"
 class Options:
     """What the user asks of a replay. No platforms: all that the trace was recorded for.
 
-    `jobs` processes on this computer, unless `scheduler` is the address of a Dask cluster's.
+    `jobs` processes on this computer, unless `scheduler` is the address of a Dask cluster's. `profile`
+    gets the profile of maintenance on each platform, in their order.
     """
 
     trace: Path
@@ -40,6 +42,7 @@ class Options:
     suppressions: Path | None = None
     jobs: int = 1
     scheduler: str | None = None
+    profile: Callable[[Profile], None] | None = field(repr=False, default=None)
 
     def words(self, platform: str) -> tuple[str, ...]:
         """Return the command line that asks for one platform's report again."""
@@ -127,21 +130,27 @@ def run(plan: Plan, progress: Callable[[int, int], None]) -> Iterator[Report]:
     """
     text = "".join(f"{line}\n" for i, rule in enumerate(plan.rules) for line in rule.lines(i))
     tables = tuple(map(table.binary, plan.platforms.values()))
+    trace, count = str(plan.options.trace.absolute()), plan.options.profile is not None
     tasks = {
-        str(shard): judge.Task(str(plan.options.trace.absolute()), shard, tables, text)
+        str(shard): judge.Task(trace, shard, tables, text, profile=count)
         for shard in range(schema.SHARDS)
     }
-    done: dict[str, list[bytes]] = {}
-    for name, parts in _scheduled(plan.options, tasks):
-        done[name] = parts
+    done: dict[str, list[judge.Judged]] = {}
+    for name, judged in _scheduled(plan.options, tasks):
+        done[name] = judged
         progress(len(done), len(tasks))
     for position, name in enumerate(plan.platforms):
-        yield _report(plan, name, [done[shard][position] for shard in tasks])
+        parts = [done[shard][position] for shard in tasks]
+        yield _report(plan, name, [part.run for part in parts])
+        if plan.options.profile is not None:
+            counts = [profile.parse(part.profile or b"") for part in parts]
+            whole = profile.summed([each for each in counts if each is not None])
+            plan.options.profile(named(whole, plan.locator, name))
 
 
 def _scheduled(
     options: Options, tasks: Mapping[str, judge.Task]
-) -> Iterator[tuple[str, list[bytes]]]:
+) -> Iterator[tuple[str, list[judge.Judged]]]:
     if options.scheduler is None:
         return schedulers.in_processes(judge.judged, tasks, options.jobs)
     if options.scheduler in (schedulers.HERE, *schedulers.LOCAL):
