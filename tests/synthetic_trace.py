@@ -92,17 +92,20 @@ def records(n: int, *, seed: int = 1, sites: int = 500, lines: int = 2000, first
     for name in ("pa", "va", "ipa"):
         rows[name][of_none] = NO_ADDRESS
     rows["op"][::97], rows["op"][1::97] = Mark.CONTENT, Mark.WRITER
-    for at, fields in ((slice(0, None, 97), ("pa", "va")), (slice(1, None, 97), ("pa",))):
+    for at, is_content in ((slice(0, None, 97), True), (slice(1, None, 97), False)):
         keep = {"seq": rows["seq"][at].copy(), "op": rows["op"][at].copy()}
         count = len(keep["seq"])
-        values = {f: random.integers(0, lines * 8, count) * 8 for f in fields}
+        cells = random.integers(0, lines * 8, count) * 8
         who = 2 * random.integers(1, sites + 1, count) | random.integers(0, 256, count) << 24
         rows[at] = np.zeros(1, TRACED)
-        rows["ipa"][at] = rows["fetch_ipa"][at] = NO_ADDRESS
+        rows["va"][at] = rows["ipa"][at] = rows["fetch_ipa"][at] = NO_ADDRESS
         rows["seq"][at], rows["op"][at] = keep["seq"], keep["op"]
-        rows["pa"][at] = RAM_BASE + values["pa"]
-        rows["va"][at] = values.get("va", NO_ADDRESS)
-        rows["writer"][at] = 0 if "va" in values else who
+        rows["pa"][at] = RAM_BASE + cells
+        rows["writer"][at] = 0 if is_content else who
+        if is_content:
+            rows["pa"][at] &= ~np.uint64(raw.LINE_BYTES - 1)
+            words = rows.view(np.uint64).reshape(n, -1)[at, raw.CONTENT_AT // 8 :]
+            words[:] = random.integers(0, 1 << 63, words.shape)
     return np.concatenate([marks, rows])
 
 

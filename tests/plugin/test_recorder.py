@@ -25,7 +25,7 @@ from pocwatch import platforms
 from pocwatch.arch.ops import Kind, Op
 from pocwatch.line import filter as filters
 from pocwatch.line.filter import Move
-from pocwatch.trace import records
+from pocwatch.trace import raw, records
 from pocwatch.trace.raw import Mark, Traced
 from pocwatch.trace.records import FindingKind
 
@@ -155,7 +155,8 @@ def test_a_changed_instruction_comes_with_its_bytes(machines: Plugin) -> None:
     program.put(Op.IF, 0, 4, Kind.WB)
     trace = machines.record(NAMES[0], 1, program.array())
     contents = [record for record in trace if record.op == Mark.CONTENT]
-    assert [(r.pa, r.va) for r in contents] == [(RAM_BASE, MOV_1)]
+    line = MOV_1.to_bytes(64, "little")
+    assert [(r.pa, raw.content_of(r)) for r in contents] == [(RAM_BASE, line)]
     (finding,) = found(machines.judge("cortex-a57", 1, trace))
     assert finding.access.insn == MOV_1
 

@@ -205,11 +205,9 @@ class Program:
     def content(self, offset: int, data: bytes, *, initial: bool = False) -> None:
         """Let RAM change."""
         self.ram[offset : offset + len(data)] = data
-        for cell in range(offset // 8, (offset + len(data) - 1) // 8 + 1):
-            value = int.from_bytes(self.ram[8 * cell : 8 * cell + 8], "little")
-            self.list.append(
-                Traced(op=Mark.CONTENT, pa=RAM_BASE + 8 * cell, va=value, seq=not initial)
-            )
+        for line in range(offset // 64, (offset + len(data) - 1) // 64 + 1):
+            held = bytes(self.ram[64 * line : 64 * line + 64])
+            self.list.append(raw.content(not initial, RAM_BASE + 64 * line, held))
 
     def address(self, size: int) -> int:
         """Pick an offset in one of the lines."""
@@ -293,7 +291,8 @@ class Program:
             if rng.random() < 0.3:  # the same again: what the recorder may leave out
                 again = Traced.from_buffer_copy(self.list[-1])
                 again.seq = len(self.list) + 1
-                again.instructions += 1
+                if again.op != Mark.CONTENT:
+                    again.instructions += 1
                 self.list.append(again)
         return (Traced * len(self.list))(*self.list)
 

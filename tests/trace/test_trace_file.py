@@ -56,7 +56,8 @@ def decoded(trace: Trace, *shards: int | None) -> Any:
 
 
 def spelled_out(stream: Any, *, dense: bool = True) -> list[tuple[Any, ...]]:
-    """What a stream of raw records says, whatever its numbers are: marks put where they are used.
+    """What a stream of raw records says, whatever its numbers are: marks put where they are used; of each
+    its `seq`, its `pa` and the rest.
 
     `dense`: numbers go from 1 without gaps.
     """
@@ -76,10 +77,13 @@ def spelled_out(stream: Any, *, dense: bool = True) -> list[tuple[Any, ...]]:
                 frames[values["writer"]],
             )
             continue
+        if values["op"] == Mark.CONTENT:
+            said.append((values["seq"], values["pa"], r.tobytes()[raw.CONTENT_AT :]))
+            continue
         if values["op"] == Mark.WRITER:
             values["writer"] = (values["writer"] >> 24, sites[values["writer"] & 0xFF_FFFF])
         values["site"], values["stack"] = sites[values["site"]], frames[values["stack"]]
-        said.append(tuple(values.items()))
+        said.append((values.pop("seq"), values.pop("pa"), tuple(values.items())))
     return said
 
 
@@ -96,9 +100,8 @@ def test_a_shard_is_its_lines_and_what_is_of_no_line(opened: Any) -> None:
     everything = spelled_out(RECORDS, dense=False)
     for shard in (0, 1):
         mine = [
-            r for r in everything
-            if dict(r)["pa"] == raw.NO_ADDRESS or (dict(r)["pa"] >> 12) % schema.SHARDS == shard
-        ]  # fmt: skip
+            r for r in everything if r[1] == raw.NO_ADDRESS or (r[1] >> 12) % schema.SHARDS == shard
+        ]
         assert spelled_out(decoded(trace, shard, None)) == mine
 
 
@@ -145,6 +148,9 @@ def test_names_of_code(opened: Any) -> None:
     stacks = 0
     for row in opened(SMALL).window(0, 1 << 30).to_pylist():
         if row["op"] in ("frame", "end"):
+            continue
+        if row["op"] == "content":
+            assert {row[name] for name in ("pc", "symbol", "stack", "site", "va")} == {None}
             continue
         record = by_seq[row["seq"]]
         number = record["writer"] & 0xFFFFFF if row["op"] == "writer" else record["site"]
@@ -237,7 +243,9 @@ def test_a_damaged_row_group_is_named_and_skipped(opened: Any) -> None:
     assert trace.shard(1, 1) is None
 
 
-@pytest.mark.parametrize("data", [b"", b"no", b"PAR1", b"PAR1" * 10, b"\0" * 5000, b"PAR1" + bytes(99)])
+@pytest.mark.parametrize(
+    "data", [b"", b"no", b"PAR1", b"PAR1" * 10, b"\0" * 5000, b"PAR1" + bytes(99)]
+)
 def test_what_is_no_trace(opened: Any, data: bytes) -> None:
     with pytest.raises(TraceError, match=r"t\.parquet"):
         opened(data)

@@ -185,6 +185,7 @@ _Static_assert(sizeof(struct pw_runheader) == 5744, "RunHeader");
 #define PW_TRACE_MAGIC "PWTRACE"
 #define PW_TRACE_VERSION 1
 #define PW_TRACE_ALL_PES 64
+#define PW_TRACE_CONTENT_AT 24
 enum {
     PW_MARK_SITE = 64,
     PW_MARK_STACK = 65,
@@ -207,17 +208,7 @@ struct __attribute__((packed)) pw_trace_header {
 _Static_assert(sizeof(struct pw_trace_header) == 64, "Header");
 struct __attribute__((packed)) pw_traced {
     uint64_t seq;
-    uint64_t instructions;
     uint64_t pa;
-    uint64_t va;
-    uint64_t ipa;
-    uint64_t fetch_ipa;
-    uint32_t site;
-    uint32_t stack;
-    uint32_t writer;
-    uint16_t size;
-    uint16_t why;
-    uint16_t vm_id;
     uint8_t op;
     uint8_t kind;
     uint8_t pe;
@@ -225,9 +216,21 @@ struct __attribute__((packed)) pw_traced {
     uint8_t flags;
     uint8_t s1_mair;
     uint8_t s2_attr;
-    uint8_t reserved[7];
+    uint8_t reserved;
+    uint64_t instructions;
+    uint64_t va;
+    uint64_t ipa;
+    uint64_t fetch_ipa;
+    uint16_t size;
+    uint16_t why;
+    uint16_t vm_id;
+    uint16_t reserved_2;
+    uint32_t site;
+    uint32_t stack;
+    uint32_t writer;
+    uint8_t reserved_3[12];
 };
-_Static_assert(sizeof(struct pw_traced) == 80, "Traced");
+_Static_assert(sizeof(struct pw_traced) == 88, "Traced");
 #define PW_PROFILE_MAGIC "PWPROFIL"
 #define PW_PROFILE_VERSION 1
 struct __attribute__((packed)) pw_profile_header {

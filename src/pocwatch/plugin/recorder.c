@@ -111,13 +111,22 @@ static struct pw_traced *put_access(const struct pw_cpu *cpu, const struct pw_si
     return r;
 }
 
-static void put_content(uint64_t seq, uint64_t offset, uint64_t value)
+static void put_content(uint64_t seq, uint64_t offset, const void *content)
 {
     struct pw_traced *r = pw_trace_next();
     r->op = PW_MARK_CONTENT;
     r->seq = seq;
     r->pa = pw_ram_base + offset;
-    r->va = value;
+    memcpy((char *)r + PW_TRACE_CONTENT_AT, content, PW_LINE_BYTES);
+}
+
+static bool is_zero(const uint64_t *cells)
+{
+    uint64_t any = 0;
+    for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
+        any |= cells[c];
+    }
+    return !any;
 }
 
 /* Before anything at which judge may compare or copy the line's bytes. judge.fetched is what the trace
@@ -132,18 +141,14 @@ static void tell_content(uint64_t line)
     bool changed = memcmp(before, now, sizeof now);
     if (!(k->flags & TOLD) && (changed || k->written)) {
         k->flags |= TOLD;
-        for (unsigned c = 0; c < PW_CELLS_PER_LINE; c++) {
-            if (before[c]) {
-                put_content(0, at + c * PW_CELL_BYTES, before[c]);
-            }
+        if (!is_zero(before)) {
+            put_content(0, at, before);
         }
     }
-    for (unsigned c = 0; changed && c < PW_CELLS_PER_LINE; c++) {
-        if (before[c] != now[c]) {
-            put_content(sequence + 1, at + c * PW_CELL_BYTES, now[c]);
-        }
+    if (changed) {
+        put_content(sequence + 1, at, now);
+        memcpy(judge.fetched + at, now, sizeof now);
     }
-    memcpy(judge.fetched + at, now, sizeof now);
 }
 
 /* Before a read that may be reported, which names the writer. */

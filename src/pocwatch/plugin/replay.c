@@ -23,13 +23,14 @@ bool pw_replay_open(const struct pw_config *config, char *error, unsigned size)
 
 static void set_content(const struct pw_traced *r)
 {
-    if (!pw_ram(r->pa, 8)) {
+    if (r->pa % PW_LINE_BYTES || !pw_ram(r->pa, PW_LINE_BYTES)) {
         return;
     }
+    const char *content = (const char *)r + PW_TRACE_CONTENT_AT;
     uint64_t at = r->pa - pw_ram_base;
-    memcpy((char *)judge.ram + at, &r->va, sizeof r->va);
+    memcpy((char *)judge.ram + at, content, PW_LINE_BYTES);
     if (!r->seq) {
-        memcpy(judge.fetched + at, &r->va, sizeof r->va);
+        memcpy(judge.fetched + at, content, PW_LINE_BYTES);
     }
 }
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from pocwatch.trace import schema
-from pocwatch.trace.encode import FLAGS, TRACED, WHO_SITE, read_why
+from pocwatch.trace import raw, schema
+from pocwatch.trace.encode import FLAGS, TRACED, WHO_SITE, read_why, words_of
 from pocwatch.trace.raw import NO_ADDRESS, Mark
 
 _U64 = np.uint64
 _NONE = _U64(NO_ADDRESS)
+_CONTENT = slice(raw.CONTENT_AT // 8, None)  # words
 
 
 class Decoder:
@@ -38,6 +39,9 @@ class Decoder:
         frames, rows, code = rows[frame], rows[~frame], code[~frame]
         order = np.argsort(_times(rows), kind="stable")
         rows, code = rows[order], code[order]
+        content = np.flatnonzero(rows["op"] == Mark.CONTENT)
+        lines = words_of(rows)[content, _CONTENT]
+        words_of(rows)[content, _CONTENT] = 0  # no numbers to be given anew
         writer = rows["op"] == Mark.WRITER
         number = np.where(writer, rows["writer"] & WHO_SITE, rows["site"])
         new, first = self._sites.new(number)
@@ -52,6 +56,7 @@ class Decoder:
         frames["stack"] = self._frames.of(frames["stack"])
         frames["writer"] = self._frames.of(frames["writer"])
         rows["stack"] = self._frames.of(rows["stack"])
+        words_of(rows)[content, _CONTENT] = lines
         return np.concatenate([sites, frames, rows])
 
     def _table(self, table: Any) -> tuple[Any, Any]:
@@ -60,7 +65,7 @@ class Decoder:
         get = {
             name: _text(table[name]) if name in text else _numbers(table[name])
             for name in schema.NAMES
-            if name not in ("symbol", "stack", "line")
+            if name not in ("symbol", "stack", "line", "value")
         }
         n = len(table)
         rows = np.zeros(n, TRACED)
@@ -81,15 +86,13 @@ class Decoder:
         code["pc"], code["pc_pa"] = (np.where(get[c][1], _NONE, get[c][0]) for c in ("pc", "pc_pa"))
         code["insn"], code["el"] = np.where(get["insn"][1], 0, get["insn"][0]), rows["el"]
         rows["flags"] |= get["link"][0].astype(np.uint8)
-        frame, content, writer = (
-            rows["op"] == m for m in (Mark.STACK, Mark.CONTENT, Mark.WRITER)
-        )
-        rows["va"] = np.where(content, get["value"][0], rows["va"])
+        frame, content, writer = (rows["op"] == m for m in (Mark.STACK, Mark.CONTENT, Mark.WRITER))
         rows["va"] = np.where(frame, code["pc"], rows["va"])
         rows["pa"] = np.where(frame, code["pc_pa"], rows["pa"])
         rows["instructions"] = np.where(frame | content | writer, 0, rows["instructions"])
         for name in ("kind", "pe", "flags", "el"):  # of a `writer`, told by the number
             rows[name] = np.where(writer, 0, rows[name])
+        words_of(rows)[content, _CONTENT] = _lines(table["value"])
         return rows, code
 
 
@@ -149,6 +152,15 @@ def _numbers(column: Any) -> tuple[Any, Any]:
     if column.null_count:
         column = pc.fill_null(column, 0)
     return column.to_numpy(zero_copy_only=False), absent
+
+
+def _lines(column: Any) -> Any:
+    """Return the lines that are not null, as rows of words."""
+    import pyarrow as pa
+
+    lines = column.combine_chunks().drop_null().cast(pa.binary(raw.LINE_BYTES))
+    data: Any = np.frombuffer(lines.buffers()[1] or b"", np.uint64)
+    return data.reshape(-1, raw.LINE_BYTES // 8)[lines.offset : lines.offset + len(lines)]
 
 
 def _text(column: Any) -> tuple[Any, list[str]]:

@@ -29,7 +29,7 @@ FLAGS = {
 }
 _DEVICE_OPS = ("rd", "wr")
 _AGENTS = [f"P{n}" for n in range(256)] + [f"D{n}" for n in range(256)]
-_NO_ROW = np.uint64(NO_ADDRESS)
+_NO_ROW, _ZERO = np.uint64(NO_ADDRESS), np.uint64(0)
 _PLACE: Any = np.dtype(
     [
         *[("pc", "u8"), ("pa", "u8"), ("ipa", "u8")],  # `ipa` of a SITE: the encoding
@@ -38,6 +38,10 @@ _PLACE: Any = np.dtype(
 )
 # In `writer`: plugin/history.h, pw_who_of.
 WHO_SITE, WHO_KIND, WHO_VM, WHO_MMU, WHO_PE = 0xFF_FFFF, 24, 26, 27, 28
+
+
+# Words of a record: from `op` and from `size` on.
+_CODED = (raw.Traced.op.offset // 8, raw.Traced.size.offset // 8)
 
 
 class Place(NamedTuple):
@@ -96,6 +100,18 @@ def _no_places(count: int) -> Any:
     return items
 
 
+class Part(NamedTuple):
+    """The rows of a generation that are of one shard, None for what is of no line, as an Arrow table.
+
+    `seq`, `line`: the smallest and largest in it.
+    """
+
+    shard: int | None
+    table: Any
+    seq: tuple[int, int]
+    line: tuple[int, int]
+
+
 class Encoder:
     """Makes tables of raw records; remembers instructions, stacks and their names."""
 
@@ -110,126 +126,113 @@ class Encoder:
         self._callers: dict[int, int] = {}
         self._symbols: list[str] = []
         self._symbol_numbers: dict[str, int] = {}
-        self._stacks: dict[int, str] = {}  # by innermost frame
+        self._stacks: dict[int, str] = {0: ""}  # by innermost frame
         self._last_seq = 0
 
-    def tables(self, records: Any) -> Iterator[tuple[int | None, Any, Any]]:
-        """Yield shard, table and its records in the same order, for a generation of raw records.
-
-        Changes the records' `seq` and `instructions` where they are 0: see `schema`.
-        """
-        op = np.ascontiguousarray(records["op"])
+    def tables(self, records: Any) -> Iterator[Part]:
+        """Yield the parts of a generation of raw records. Leaves the records as they are."""
+        op, pa = (np.ascontiguousarray(records[name]) for name in ("op", "pa"))
         marks = records[op == Mark.SITE]
         self._sites.learn(marks["site"], marks)
         marks = records[op == Mark.STACK]
         self._frames.learn(marks["stack"], marks)
         self._callers.update(zip(marks["stack"].tolist(), marks["writer"].tolist(), strict=True))
-        self._fill_times(records, op)
-        pa = np.ascontiguousarray(records["pa"])
-        none = (pa == NO_ADDRESS) | (op == Mark.STACK)
+        seq, instructions = self._times(records, op)
         # By shard and line, in the order of arrival; addresses have at most 52 bits.
-        line = pa >> np.uint64(6)
-        key = schema.shard_of(pa) << np.uint64(56) | line
-        key[none] = schema.SHARDS << 56
+        key = schema.shard_of(pa) << np.uint64(56) | pa >> np.uint64(6)
+        key[(pa == NO_ADDRESS) | (op == Mark.STACK)] = schema.SHARDS << 56
         key[op == Mark.SITE] = _NO_ROW
         order = np.argsort(key, kind="stable")
-        key = key[order]
         edges: Any = np.arange(1, schema.SHARDS + 2, dtype=np.uint64) << np.uint64(56)
-        ends: Any = np.searchsorted(key, edges)
+        found: Any = np.searchsorted(key, edges, sorter=order)
+        ends = found.tolist()
+        order = order[: ends[-1]]
         if not ends[-1]:
             return
-        rows = _taken(records, order[: ends[-1]])
-        columns = self._columns(rows, int(ends[-2]))
+        rows, seq = _taken(records, order), seq[order]
+        columns, coded = self._columns(rows, seq, instructions[order])
         start = 0
-        for number, end in enumerate(ends.tolist()):
+        for number, end in enumerate(ends):
             if end > start:
                 part = slice(start, end)
                 shard = None if number == schema.SHARDS else number
-                yield shard, _table(columns, part), rows[part]
+                line = columns["line"][0]
+                yield Part(
+                    shard,
+                    _table({**columns, **coded.columns(part)}, part),
+                    (int(seq[part].min()), int(seq[part].max())),
+                    (0, 0) if shard is None else (int(line[start]), int(line[end - 1])),
+                )
             start = end
 
-    def _fill_times(self, records: Any, op: Any) -> None:
-        """Give a `writer` the `seq` of the next row with one, and rows that others refer to the next
-        count of instructions."""
-        absent = np.flatnonzero((op == Mark.WRITER) & (records["seq"] == 0))
-        seq = records["seq"]
+    def _times(self, records: Any, op: Any) -> tuple[Any, Any]:
+        """Return `seq` and `instructions`: a `writer` has the `seq` of the next row with one, and rows
+        that others refer to have the next count of instructions."""
+        seq, instructions = (np.ascontiguousarray(records[n]) for n in ("seq", "instructions"))
         self._last_seq = max(self._last_seq, int(seq.max(initial=0)))
+        absent = np.flatnonzero((op == Mark.WRITER) & (seq == 0))
         if len(absent):
-            following = _following(seq, self._last_seq + 1)
-            seq[absent] = following[absent]
-        records["instructions"] = _following(records["instructions"], 0)
+            seq = seq.copy()
+            seq[absent] = _following(seq, self._last_seq + 1)[absent]
+        return seq, _following(np.where(op == Mark.CONTENT, _ZERO, instructions), 0)
 
-    def _columns(self, rows: Any, of_line: int) -> dict[str, Any]:
-        """Return the columns as NumPy arrays; (indices, values) for text, (values, null) if nullable.
+    def _columns(self, rows: Any, seq: Any, instructions: Any) -> tuple[dict[str, Any], Coded]:
+        """Return the columns as NumPy arrays, (values, null) if nullable, (indices, values) for text;
+        and those whose values are few.
 
-        The first `of_line` rows are of lines. Few rows are others' marks: what is special about these
-        is put in by position.
+        Few rows are others' marks: what is special about these is put in by position, also in `rows`.
         """
-        get = {
-            name: np.ascontiguousarray(rows[name]) for name in TRACED.names if name != "reserved"
-        }
-        op, none = get["op"], np.arange(len(rows)) >= of_line
+        op = np.ascontiguousarray(rows["op"])
         writer, frame, content = (
             np.flatnonzero(op == m) for m in (Mark.WRITER, Mark.STACK, Mark.CONTENT)
         )
-        who, flags = get["writer"][writer], get["flags"].copy()
-        number = get["site"].copy()
+        lines = _take_lines(rows, content)
+        who = rows["writer"][writer]
+        number = np.ascontiguousarray(rows["site"])
+        site_number = number.copy() if len(writer) else number
         number[writer] = who & WHO_SITE
+        stack = np.ascontiguousarray(rows["stack"])
         self._sites.check(number)
-        self._frames.check(get["stack"])
-        self._name(get, number)
+        self._frames.check(stack)
+        self._name(rows, number)
         site = {f: self._sites.items[f][number] for f in ("pc", "pa", "ipa", "symbol")}
-        caller = self._frames.items[get["stack"][frame]]
+        no_code, no_insn = number == 0, number == 0
+        caller = self._frames.items[stack[frame]]
         for field in ("pc", "pa", "symbol"):
             site[field][frame] = caller[field]
-        no_code = number == 0
         no_code[frame] = False
-        link: Any = np.zeros(len(rows), bool)
-        link[frame] = flags[frame] & 1 != 0
-        flags[frame] = 0
-        flags[writer] = (who >> WHO_VM & 1) * Flag.VM + (who >> WHO_MMU & 1) * Flag.MMU_ON
-        agent = get["pe"].astype(np.int32) + np.int32(256) * self._is_device[op]
-        agent[writer] = who >> WHO_PE
-        kind = get["kind"].astype(np.int32)
-        kind[writer] = who >> WHO_KIND & 3
-        el = get["el"]
-        el[writer] = self._sites.items["el"][number[writer]]
-        no_va = get["va"] == NO_ADDRESS
-        no_va[content] = no_va[frame] = True
-        no_value: Any = np.ones(len(rows), bool)
-        no_writer = no_value.copy()
-        no_value[content] = no_writer[writer] = no_writer[frame] = False
-        stack = get["stack"].copy()
-        stack[frame] = 0
-        return {
-            "seq": get["seq"],
-            "instructions": get["instructions"],
-            "op": (op.astype(np.int32), self._ops),
-            "agent": (agent, _AGENTS),
-            "kind": (kind, self._kinds),
-            "line": (get["pa"] & ~np.uint64(schema.LINE_BYTES - 1), none),
-            "pa": (get["pa"], none),
-            "va": (get["va"], no_va),
-            "ipa": (get["ipa"], get["ipa"] == NO_ADDRESS),
-            "size": get["size"],
-            "el": el,
-            "vm_id": get["vm_id"],
-            **{name: flags & int(flag) != 0 for name, flag in FLAGS.items()},
-            "link": link,
-            "why": _named_bits(get["why"]),
-            "s1_mair": get["s1_mair"],
-            "s2_attr": (get["s2_attr"], get["s2_attr"] == 0xFF),
+        rows["va"][frame] = NO_ADDRESS
+        rows["pe"][writer], rows["kind"][writer] = who >> WHO_PE, who >> WHO_KIND & 3
+        rows["flags"][writer] = (who >> WHO_VM & 1) * Flag.VM + (who >> WHO_MMU & 1) * Flag.MMU_ON
+        rows["el"][writer] = self._sites.items["el"][number[writer]]
+        no_writer: Any = np.ones(len(rows), bool)
+        no_writer[writer] = no_writer[frame] = False
+        led = stack.copy()
+        led[frame] = 0
+        pa, va, ipa, fetch_ipa = (
+            np.ascontiguousarray(rows[name]) for name in ("pa", "va", "ipa", "fetch_ipa")
+        )
+        none = pa == NO_ADDRESS
+        none[frame] = True
+        columns = {
+            "seq": seq,
+            "instructions": instructions,
+            "line": (pa & ~np.uint64(schema.LINE_BYTES - 1), none),
+            "pa": (pa, none),
+            "va": (va, va == NO_ADDRESS),
+            "ipa": (ipa, ipa == NO_ADDRESS),
             "pc": (site["pc"], no_code),
             "pc_pa": (site["pa"], no_code | (site["pa"] == NO_ADDRESS)),
-            "fetch_ipa": (get["fetch_ipa"], get["fetch_ipa"] == NO_ADDRESS),
-            "insn": (site["ipa"].astype(np.uint32), number == 0),
+            "fetch_ipa": (fetch_ipa, fetch_ipa == NO_ADDRESS),
+            "insn": (site["ipa"].astype(np.uint32), no_insn),
             "symbol": (site["symbol"], self._symbols),
-            "stack": self._folded(stack),
-            "stack_id": (get["stack"], get["stack"] == 0),
-            "site": (get["site"], get["site"] == 0),
-            "writer": (get["writer"], no_writer),
-            "value": (get["va"], no_value),
+            "stack": self._folded(led),
+            "stack_id": (stack, stack == 0),
+            "site": (site_number, site_number == 0),
+            "writer": (np.ascontiguousarray(rows["writer"]), no_writer),
+            "value": (content, lines),
         }
+        return columns, Coded(rows, self._ops, self._kinds, self._is_device)
 
     def _name(self, rows: Any, number: Any) -> None:
         """Find the symbols of instructions that were not seen before."""
@@ -248,51 +251,136 @@ class Encoder:
         columns = (items["pc"][found], items["pa"][found], ipa, vm, items["el"][found])
         places = [Place(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]
         symbols = self._names.symbols(places)
-        items["symbol"][found] = [-1 if s is None else self._symbol(s) for s in symbols]
+        numbers, known = self._symbol_numbers, self._symbols
+        for name in symbols:
+            if name is not None and name not in numbers:
+                numbers[name] = len(known)
+                known.append(name)
+        items["symbol"][found] = [-1 if name is None else numbers[name] for name in symbols]
         items["named"][found] = True
-
-    def _symbol(self, name: str) -> int:
-        number = self._symbol_numbers.setdefault(name, len(self._symbols))
-        if number == len(self._symbols):
-            self._symbols.append(name)
-        return number
 
     def _folded(self, stack: Any) -> tuple[Any, list[str]]:
         """Return, for each row, which of the folded stacks it has, and these."""
         some = np.flatnonzero(stack)
         used, inverse = np.unique(stack[some], return_inverse=True)
-        chains = {n: self._chain(n) for n in used.tolist() if n not in self._stacks}
+        frames = sorted(self._new_frames(used.tolist()))
+        unnamed = np.array(frames, np.int64)
         items = self._frames.items
-        frames = np.unique(np.array([f for chain in chains.values() for f in chain], np.int64))
-        frames = frames[~items["named"][frames]]
-        if len(frames):
-            self._give_names(items, frames, items["ipa"][frames], items["vm"][frames])
-        for number, chain in chains.items():
-            self._stacks[number] = ";".join(map(self._function, reversed(chain)))
+        unnamed = unnamed[~items["named"][unnamed]]
+        if len(unnamed):
+            self._give_names(items, unnamed, items["ipa"][unnamed], items["vm"][unnamed])
+        code = zip(items["symbol"][frames].tolist(), items["pc"][frames].tolist(), strict=True)
+        for frame, (symbol, pc) in zip(frames, code, strict=True):  # callers first
+            function = f"{pc:#x}" if symbol < 0 else self._symbols[symbol].partition("+")[0]
+            before = self._stacks[self._caller(frame)]
+            self._stacks[frame] = f"{before};{function}" if before else function
         indices: Any = np.full(len(stack), -1, np.int32)
         indices[some] = inverse
         return indices, [self._stacks[number] for number in used.tolist()]
 
-    def _chain(self, number: int) -> list[int]:
-        """Return the frames of a stack, innermost first; callers are older than what they call."""
-        chain: list[int] = []
-        while number in self._callers and len(chain) < 256:
-            chain.append(number)
-            caller = self._callers[number]
-            number = caller if caller < number else 0
-        return chain
+    def _new_frames(self, numbers: Sequence[int]) -> set[int]:
+        """Return those frames of some stacks that no stack before had."""
+        new: set[int] = set()
+        for frame in numbers:
+            while frame not in self._stacks and frame not in new:
+                new.add(frame)
+                frame = self._caller(frame)
+        return new
 
-    def _function(self, frame: int) -> str:
-        symbol = int(self._frames.items["symbol"][frame])
-        if symbol < 0:
-            return f"{int(self._frames.items['pc'][frame]):#x}"
-        return self._symbols[symbol].partition("+")[0]
+    def _caller(self, frame: int) -> int:
+        """Return the number of a frame's caller, which is older; 0 for none."""
+        caller = self._callers.get(frame, 0)
+        return caller if caller < frame else 0
+
+
+class Coded:
+    """The columns of rows that have few different values: they follow from the words `_CODED` of a
+    record, and what is different in these is looked at once."""
+
+    def __init__(self, rows: Any, ops: Sequence[str], kinds: Sequence[str], is_device: Any) -> None:
+        self._codes, words = _codes(words_of(rows), _CODED)
+        self._count = len(words)
+        few: Any = np.zeros((self._count, TRACED.itemsize // 8), np.uint64)
+        few[:, _CODED] = words
+        few = few.reshape(-1).view(TRACED)
+        op, flags, frame = few["op"], few["flags"], few["op"] == Mark.STACK
+        own = np.where(frame, 0, flags)
+        self._numbers = {
+            "size": few["size"],
+            "el": few["el"],
+            "vm_id": few["vm_id"],
+            **{name: own & int(flag) != 0 for name, flag in FLAGS.items()},
+            "link": frame & (flags & 1 != 0),
+            "s1_mair": few["s1_mair"],
+        }
+        self._s2_attr = few["s2_attr"], few["s2_attr"] == 0xFF
+        self._texts = {
+            "op": [ops[n] for n in op.tolist()],
+            "agent": [_AGENTS[n] for n in (few["pe"] + 256 * is_device[op]).tolist()],
+            "kind": [kinds[n] for n in few["kind"].tolist()],
+            "why": [spell_why(n) for n in few["why"].tolist()],
+        }
+
+    def columns(self, part: slice) -> dict[str, Any]:
+        """Return the columns of some rows as Arrow arrays."""
+        import pyarrow as pa
+
+        codes = self._codes[part]
+        used = np.flatnonzero(np.bincount(codes, minlength=self._count))
+        made: dict[str, Any] = {}
+        for name, values in self._numbers.items():
+            same = bool((values[used] == values[used[0]]).all())
+            made[name] = pa.array(
+                np.full(len(codes), values[used[0]]) if same else values.take(codes)
+            )
+        values, absent = self._s2_attr
+        made["s2_attr"] = nullable(values.take(codes), absent.take(codes))
+        for name, texts in self._texts.items():
+            numbers: dict[str, int] = {}
+            number: Any = np.zeros(self._count, np.int32)
+            number[used] = [numbers.setdefault(texts[n], len(numbers)) for n in used.tolist()]
+            made[name] = pa.DictionaryArray.from_arrays(
+                pa.array(number.take(codes)), pa.array(list(numbers), pa.string())
+            )
+        return made
+
+
+def _codes(words: Any, which: Sequence[int]) -> tuple[Any, Any]:
+    """Return for each row a number for what is in some of its words; and these words by number."""
+    import pyarrow as pa
+
+    codes: Any = np.zeros(len(words), np.int64)
+    found: Any = np.zeros((1, 0), np.uint64)
+    for word in which:
+        coded = pa.array(np.ascontiguousarray(words[:, word])).dictionary_encode()
+        values = coded.dictionary.to_numpy()
+        codes = codes * len(values) + coded.indices.to_numpy()
+        here = np.flatnonzero(np.bincount(codes, minlength=len(found) * len(values)))
+        renumbered: Any = np.zeros(len(found) * len(values), np.int64)
+        renumbered[here] = np.arange(len(here))
+        codes = renumbered[codes]
+        before, this = np.divmod(here, len(values))
+        found = np.column_stack([found[before], values[this]])
+    return codes.astype(np.int32), found
+
+
+def words_of(records: Any) -> Any:
+    """Return records as rows of words, which NumPy moves faster than structures."""
+    return records.view(np.uint64).reshape(len(records), -1)
+
+
+def _take_lines(rows: Any, content: Any) -> Any:
+    """Return the bytes in some rows, which are `content`, and leave there what records without have."""
+    lines = words_of(rows)[content, raw.CONTENT_AT // 8 :]
+    words_of(rows)[content, raw.CONTENT_AT // 8 :] = 0
+    for name in ("va", "ipa", "fetch_ipa"):
+        rows[name][content] = NO_ADDRESS
+    return lines
 
 
 def _taken(records: Any, order: Any) -> Any:
-    """Return records in an order; as rows of words, which NumPy moves faster than structures."""
-    words = records.view(np.uint64).reshape(len(records), -1)
-    return words.take(order, axis=0).reshape(-1).view(TRACED)
+    """Return records in an order."""
+    return words_of(records).take(order, axis=0).reshape(-1).view(TRACED)
 
 
 def _following(count: Any, last: int) -> Any:
@@ -301,14 +389,6 @@ def _following(count: Any, last: int) -> Any:
     following = np.minimum.accumulate(known[::-1])[::-1]
     following[following == NO_ADDRESS] = last
     return np.where(count == 0, following, count)
-
-
-def _named_bits(why: Any) -> tuple[Any, list[str]]:
-    """Return the column `why`."""
-    used = np.flatnonzero(np.bincount(why, minlength=1))
-    numbers: Any = np.zeros(int(used.max(initial=0)) + 1, np.int32)
-    numbers[used] = np.arange(len(used))
-    return numbers[why], [spell_why(int(value)) for value in used]
 
 
 def spell_why(value: int) -> str:
@@ -331,10 +411,29 @@ def _table(columns: Mapping[str, Any], part: slice) -> Any:
     arrays = []
     for column in schema.COLUMNS:
         values = columns[column.name]
-        if column.type == "text":
+        if isinstance(values, pa.Array):
+            arrays.append(values)
+        elif column.type == "binary":
+            arrays.append(_lines(values[0], values[1], part))
+        elif column.type == "text":
             arrays.append(dictionary(values[0][part], values[1]))
         elif column.null:
-            arrays.append(nullable(np.ascontiguousarray(values[0][part]), values[1][part]))
+            arrays.append(nullable(values[0][part], values[1][part]))
         else:
-            arrays.append(pa.array(np.ascontiguousarray(values[part])))
+            arrays.append(pa.array(values[part]))
     return pa.Table.from_arrays(arrays, schema=schema.arrow())
+
+
+def _lines(positions: Any, lines: Any, part: slice) -> Any:
+    """Return the bytes of lines at their positions, null elsewhere."""
+    import pyarrow as pa
+
+    edges: Any = np.searchsorted(positions, (part.start, part.stop))
+    first, end = edges.tolist()
+    here: Any = np.zeros(part.stop - part.start, bool)
+    here[positions[first:end] - part.start] = True
+    offsets: Any = np.zeros(len(here) + 1, np.int32)
+    np.cumsum(here, out=offsets[1:], dtype=np.int32)
+    offsets *= schema.LINE_BYTES
+    buffers = (np.packbits(here, bitorder="little"), offsets, lines[first:end].reshape(-1))
+    return pa.Array.from_buffers(pa.binary(), len(here), [pa.py_buffer(b) for b in buffers])

@@ -31,9 +31,10 @@ class Mark(enum.IntEnum):
     innermost frame, `pa` and `ipa`: the PA and IPA of that; `el`, `vm_id`; `flags`: 1 if it is from
     the link register (`plugin/stacks.h`)."""
     CONTENT = 66
-    """What the 8 bytes of RAM at `pa` are from here on, in `va`; zero before the first. Only where
-    instructions may be compared, and of lines that were written. `seq` 0: what was there before the first
-    instruction executed, also if the record comes late; otherwise the `seq` of the record it precedes."""
+    """What the line of RAM at `pa` is from here on: its 64 bytes, from `CONTENT_AT` on in the record (see
+    `content`); zero before the first. Only where instructions may be compared, and of lines that were
+    written. `seq` 0: what was there before the first instruction executed, also if the record comes late;
+    otherwise the `seq` of the record it precedes."""
     WRITER = 67
     """Who wrote the 8 bytes at `pa` last, `writer` (`plugin/history.h`: pw_who), where that is not known
     from the stores in the trace. Comes before a read that may be stale; `seq` is that read's."""
@@ -76,17 +77,7 @@ class Traced(_Record):
 
     _fields_ = (
         ("seq", ctypes.c_uint64),  # from 1, one more for each record of an operation
-        ("instructions", ctypes.c_uint64),  # executed by all PEs until then
         ("pa", ctypes.c_uint64),
-        ("va", ctypes.c_uint64),
-        ("ipa", ctypes.c_uint64),  # NO_ADDRESS when stage 2 is off
-        ("fetch_ipa", ctypes.c_uint64),  # of the page being executed; NO_ADDRESS outside a VM
-        ("site", ctypes.c_uint32),  # 0: none
-        ("stack", ctypes.c_uint32),  # 0: not taken
-        ("writer", ctypes.c_uint32),
-        ("size", ctypes.c_uint16),  # bytes; of a fetch, 4 per instruction
-        ("why", ctypes.c_uint16),  # records.Why
-        ("vm_id", ctypes.c_uint16),  # number the plugin gave to VTTBR_EL2.BADDR; 0: none
         ("op", ctypes.c_uint8),  # arch.ops.Op, or Mark
         ("kind", ctypes.c_uint8),  # arch.ops.Kind, effective; of DMA WB if coherent, else NC
         ("pe", ctypes.c_uint8),
@@ -94,8 +85,38 @@ class Traced(_Record):
         ("flags", ctypes.c_uint8),  # records.Flag, ALL_PES
         ("s1_mair", ctypes.c_uint8),  # MAIR byte of the stage 1 page, 0 if stage 1 is off
         ("s2_attr", ctypes.c_uint8),  # stage 2 MemAttr[3:0], 0xff if stage 2 is off
-        ("reserved", ctypes.c_uint8 * 7),
+        ("reserved", ctypes.c_uint8),
+        # From here on a CONTENT has the line's bytes instead.
+        ("instructions", ctypes.c_uint64),  # executed by all PEs until then
+        ("va", ctypes.c_uint64),
+        ("ipa", ctypes.c_uint64),  # NO_ADDRESS when stage 2 is off
+        ("fetch_ipa", ctypes.c_uint64),  # of the page being executed; NO_ADDRESS outside a VM
+        ("size", ctypes.c_uint16),  # bytes; of a fetch, 4 per instruction
+        ("why", ctypes.c_uint16),  # records.Why
+        ("vm_id", ctypes.c_uint16),  # number the plugin gave to VTTBR_EL2.BADDR; 0: none
+        ("reserved_2", ctypes.c_uint16),
+        ("site", ctypes.c_uint32),  # 0: none
+        ("stack", ctypes.c_uint32),  # 0: not taken
+        ("writer", ctypes.c_uint32),
+        ("reserved_3", ctypes.c_uint8 * 12),
     )
+
+
+CONTENT_AT = Traced.instructions.offset
+"""Where in a CONTENT the bytes of the line begin; they go on to the record's end."""
+LINE_BYTES = ctypes.sizeof(Traced) - CONTENT_AT
+
+
+def content(seq: int, pa: int, line: bytes) -> Traced:
+    """Return a CONTENT: the bytes of the line at `pa`."""
+    record = Traced(op=Mark.CONTENT, seq=seq, pa=pa)
+    ctypes.memmove(ctypes.addressof(record) + CONTENT_AT, line, LINE_BYTES)
+    return record
+
+
+def content_of(record: Traced) -> bytes:
+    """Return the line that a CONTENT tells."""
+    return bytes(record)[CONTENT_AT:]
 
 
 def header(pes: int, **values: int) -> Header:
@@ -110,6 +131,7 @@ def c_declarations() -> str:
         f'#define PW_TRACE_MAGIC "{MAGIC.decode()}"',
         f"#define PW_TRACE_VERSION {VERSION}",
         f"#define PW_TRACE_ALL_PES {ALL_PES}",
+        f"#define PW_TRACE_CONTENT_AT {CONTENT_AT}",
         *cdecl.enumeration("PW_MARK", Mark),
         *cdecl.structure("pw_trace_header", Header),
         *cdecl.structure("pw_traced", Traced),

@@ -18,7 +18,7 @@ KEY = "pocwatch"
 """The key of the footer's metadata that holds `info.Info` as JSON."""
 LINE_BYTES = 64
 SHARDS = 16
-GENERATION_ROWS = 1 << 20
+GENERATION_ROWS = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,7 @@ COLUMNS: tuple[Column, ...] = (
     _c("site", "uint32", "Number of the instruction; null where there is none.", null=True),
     _c("writer", "uint32", "Of a `writer`, who wrote, as the plugin packs it; of a `frame`, the number "
        "of its caller's.", null=True),
-    _c("value", "uint64", "Of a `content`, what the 8 bytes are.", null=True,
-       plain=True),
+    _c("value", "binary", "Of a `content`, the 64 bytes of the line.", null=True, plain=True),
 )  # fmt: skip
 NAMES = tuple(column.name for column in COLUMNS)
 
@@ -117,7 +116,7 @@ def encodings() -> dict[str, Any]:
     packed = [c.name for c in COLUMNS if c.packed]
     return {
         "compression": "zstd",
-        "compression_level": {c.name: 6 if c.plain else 3 for c in COLUMNS},
+        "compression_level": {c.name: 3 if c.plain else 1 for c in COLUMNS},
         "use_dictionary": [
             c.name for c in COLUMNS if not (c.packed or c.plain or c.type == "bool")
         ],

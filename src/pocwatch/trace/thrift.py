@@ -36,6 +36,9 @@ class _Reader:
 
     def varint(self) -> int:
         value = shift = 0
+        if self.at < len(self.data) and (byte := self.data[self.at]) < 0x80:  # most are short
+            self.at += 1
+            return byte
         while True:
             byte = self.byte()
             value |= (byte & 0x7F) << shift
@@ -105,7 +108,12 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+_SHORT = [bytes([n]) for n in range(0x80)]
+
+
 def _signed(value: int) -> bytes:
+    if -64 <= value < 64:
+        return _SHORT[value << 1 if value >= 0 else (-value << 1) - 1]
     return varint(value << 1 if value >= 0 else (-value << 1) - 1)
 
 
@@ -125,7 +133,9 @@ def _value(kind: int, value: Any) -> bytes:
         return write(value)
     if kind in (LIST, SET):
         element, values = value
-        each = (lambda v: bytes([v])) if element in (TRUE, FALSE) else (lambda v: _value(element, v))
+        each = (
+            (lambda v: bytes([v])) if element in (TRUE, FALSE) else (lambda v: _value(element, v))
+        )
         return list_head(element, len(values)) + b"".join(map(each, values))
     return bytes([value]) if kind == I8 else bytes(value)
 

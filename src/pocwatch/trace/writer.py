@@ -45,30 +45,21 @@ class Writer:
 
     def add(self, records: Any, update: Callable[[Info], Info] = lambda info: info) -> None:
         """Write a generation of raw records (`encode.TRACED`); `update` the info if there is a footer."""
-        import numpy as np
-
-        parts, seqs, lines = [], [], []
-        for shard, table, rows in self._encoder.tables(records):
-            parts.append((shard, table))
-            seqs.append((int(rows["seq"].min()), int(rows["seq"].max())))
-            line = rows["pa"] & ~np.uint64(schema.LINE_BYTES - 1)
-            lines.append((0, 0) if shard is None else (int(line[0]), int(line[-1])))
+        parts = list(self._encoder.tables(records))
         if not parts:
             return
-        body, template = footer.split(_parquet([table for _, table in parts]))
-        for (shard, _), chunk, seq, line in zip(
-            parts, footer.moved(body, template, self._at), seqs, lines, strict=True
-        ):
+        body, template = footer.split(_parquet([part.table for part in parts]))
+        for part, chunk in zip(parts, footer.moved(body, template, self._at), strict=True):
             self._groups.append(
                 Group(
                     generation=self._generation,
-                    shard=shard,
+                    shard=part.shard,
                     rows=chunk.rows,
                     offset=chunk.offset,
                     size=chunk.size,
                     crc32=chunk.crc32,
-                    seq=seq,
-                    line=line,
+                    seq=part.seq,
+                    line=part.line,
                 )
             )
             self._thrift.append(chunk.thrift)

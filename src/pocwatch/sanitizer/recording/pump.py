@@ -25,8 +25,7 @@ from pocwatch.trace import raw, schema
 from pocwatch.trace.errors import RecordingError
 from pocwatch.trace.raw import Header, Traced
 
-_BLOCK_RECORDS = 1 << 16
-_BLOCKS = 32  # that may wait for the writer: 160 MiB
+_BLOCKS = 4  # generations that may wait for the writer
 _PIPE_BYTES = 1 << 20  # what Linux lets anybody have (pipe-max-size)
 _IDLE_SECONDS = 1.0
 _GENERATION_SECONDS = 30.0
@@ -48,7 +47,7 @@ class Pump:
         self.records = 0
         self.ended = False
         self._error: BaseException | None = None
-        self._blocks: queue.Queue[bytes | None] = queue.Queue(_BLOCKS)
+        self._blocks: queue.Queue[Any] = queue.Queue(_BLOCKS)
         self._gone = threading.Event()
         self._threads = [
             threading.Thread(target=each, name=f"pocwatch-{each.__name__}", daemon=True)
@@ -92,21 +91,31 @@ class Pump:
             self._put(None)
 
     def _read_records(self, file: Any) -> None:
-        size = ctypes.sizeof(Traced)
-        block = bytearray()
-        while not self._gone.is_set():
-            ready = select.select([file], [], [], _IDLE_SECONDS)[0]
-            data = file.read(_BLOCK_RECORDS * size - len(block)) if ready else None
-            block += data or b""
-            whole = len(block) - len(block) % size
-            if data == b"" or data is None or whole == _BLOCK_RECORDS * size:
-                if whole:
-                    self._put(bytes(block[:whole]))
-                del block[:whole]
-            if data == b"":
-                return  # a record that was cut off goes, too
+        """Read generations straight into the memory that they are encoded from."""
+        import numpy as np
 
-    def _put(self, block: bytes | None) -> None:
+        size = ctypes.sizeof(Traced)
+        left, data = b"", True
+        while data and not self._gone.is_set():
+            block: Any = np.empty(schema.GENERATION_ROWS * size, np.uint8)
+            view, used = memoryview(block), len(left)
+            view[:used] = left
+            since = time.monotonic()
+            while used < len(view) and not self._gone.is_set():
+                if select.select([file], [], [], _IDLE_SECONDS)[0]:
+                    count = file.readinto(view[used:])
+                    if not count:
+                        data = False
+                        break
+                    used += count
+                if used >= size and time.monotonic() - since > _GENERATION_SECONDS:
+                    break
+            whole = used - used % size
+            left = bytes(view[whole:used])  # at the end: a record that was cut off goes
+            if whole:
+                self._put(block[:whole])
+
+    def _put(self, block: Any) -> None:
         while not self._gone.is_set():
             with contextlib.suppress(queue.Full):
                 self._blocks.put(block, timeout=_IDLE_SECONDS)
@@ -123,30 +132,13 @@ class Pump:
             self._gone.set()
 
     def _write_records(self, write: Write) -> None:
-        import numpy as np
-
         from pocwatch.trace.encode import TRACED
 
-        waiting: list[bytes] = []
-        since = time.monotonic()
-        size = ctypes.sizeof(Traced)
-        more = True
-        while more:
-            try:
-                block = self._blocks.get(timeout=_IDLE_SECONDS)
-                more = block is not None
-                waiting += [block] if block is not None else []
-            except queue.Empty:
-                pass
-            rows = sum(map(len, waiting)) // size
-            late = time.monotonic() - since > _GENERATION_SECONDS
-            if rows and (rows >= schema.GENERATION_ROWS or late or not more):
-                records = np.frombuffer(bytearray().join(waiting), TRACED)
-                waiting.clear()
-                self.records += rows
-                self.ended = int(records["op"][-1]) == raw.Mark.END
-                write(records)
-                since = time.monotonic()
+        while (block := self._blocks.get()) is not None:
+            records = block.view(TRACED)
+            self.records += len(records)
+            self.ended = int(records["op"][-1]) == raw.Mark.END
+            write(records)
 
 
 def _exactly(file: Any, size: int) -> bytes:
