@@ -161,6 +161,11 @@ class Locator:
         """The programs, with load addresses that were found since."""
         return self._programs
 
+    @property
+    def found(self) -> tuple[tuple[str, int | None, int | None], ...]:
+        """What was found out so far; while it is the same, `known` answers the same."""
+        return tuple((p.name, p.load, self._slides.get(p)) for p in self._programs)
+
     def settle(self, places: Sequence[Where]) -> None:
         """Find load addresses that nobody gave, from code pages that were executed."""
         guest_images = [p for p in self._programs if p.guest]

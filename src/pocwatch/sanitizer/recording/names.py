@@ -53,6 +53,9 @@ class LiveNames:
     def __init__(self, programs: Sequence[Program], ram: Path, ram_base: int, ram_size: int) -> None:
         self._locator = Locator(programs, _CodePages(ram, ram_base, ram_size))
         self._places: list[Where] = []
+        self._used: dict[Program, set[int]] = {}  # by the first `_looked` places, as of `_found`
+        self._looked = 0
+        self._found: object = None
 
     def symbols(self, places: Sequence[Place]) -> list[str | None]:
         """Return the symbols of instructions that are in RAM now."""
@@ -65,11 +68,14 @@ class LiveNames:
 
     def packed(self) -> str:
         """Return the programs with the symbols that were used, as text for `unpacked`."""
-        used: dict[Program, set[int]] = {program: set() for program in self._locator.programs}
-        for where in self._places:
+        if self._found != self._locator.found:
+            self._found, self._looked = self._locator.found, 0
+            self._used = {program: set() for program in self._locator.programs}
+        for where in self._places[self._looked :]:
             for _, program, address in self._locator.known(where):
-                used.setdefault(program, set()).add(address)
-        data = [_program(program, addresses) for program, addresses in used.items()]
+                self._used.setdefault(program, set()).add(address)
+        self._looked = len(self._places)
+        data = [_program(program, addresses) for program, addresses in self._used.items()]
         text = json.dumps(data, separators=(",", ":")).encode()
         return base64.b85encode(zlib.compress(text, 9)).decode()
 
