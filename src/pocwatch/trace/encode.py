@@ -366,7 +366,7 @@ def _codes(words: Any, which: Sequence[int]) -> tuple[Any, Any]:
 
 def words_of(records: Any) -> Any:
     """Return records as rows of words, which NumPy moves faster than structures."""
-    return records.view(np.uint64).reshape(len(records), -1)
+    return records.view(np.uint64).reshape(len(records), TRACED.itemsize // 8)
 
 
 def _take_lines(rows: Any, content: Any) -> Any:
