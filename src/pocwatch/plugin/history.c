@@ -162,7 +162,7 @@ bool pw_history_open(uint64_t ram_size)
     mapped_lines = lines;
     arena_words = lines * (words(2) + words(4) + words(PW_KEPT_EVENTS));
     arena_words = arena_words < most ? arena_words : most;
-    sequence = 0; /* or a shard of a trace would say other numbers behind another shard */
+    sequence = PW_BEFORE_ALL; /* anew: a shard of a trace has its own numbers */
     arena_used = 1; /* 0 stands for no record */
     memset(unused, 0, sizeof unused);
     records = reserve(lines * sizeof *records);

@@ -8,6 +8,7 @@
 #include "judge.h"
 
 #define PW_KEPT_EVENTS 7
+#define PW_BEFORE_ALL 1 /* `seq` of a write that is older than all events; theirs follow */
 
 /* Who did something, in 32 bits: a site's number, and the circumstances. 0: nobody known. */
 typedef uint32_t pw_who;

@@ -119,7 +119,7 @@ static uint64_t written_at(const struct pw_finding *f)
             return e->seq;
         }
     }
-    return 1;
+    return PW_BEFORE_ALL;
 }
 
 /* Put a stack into the run file, its outermost frame first; return its number there. */
