@@ -144,6 +144,13 @@ def _kernel_load(machine: Machine) -> tuple[int | None, int]:
     return (head.qemu_load_address(machine.ram_base), head.image_size) if head else (None, 0)
 
 
+def _by_world(known: Sequence[Program]) -> dict[bool, tuple[Program, ...]]:
+    """Return who is asked for code of the host and of guests; a guest may run what is named by itself."""
+    host = tuple(p for p in known if not p.guest)
+    guest = tuple(p for p in known if p.guest)
+    return {False: host, True: (*guest, *(p for p in host if p.name != "host"))}
+
+
 class Locator:
     """Answers what is at an instruction's address."""
 
@@ -152,6 +159,7 @@ class Locator:
     ) -> None:
         """`code_pages`: bytes of 4 KiB pages of guest RAM by PA, for finding where images lie."""
         self._programs = tuple(known)
+        self._by_world = _by_world(known)
         self._pages = code_pages or {}
         self._slides: dict[Program, int] = {}  # KASLR: VA minus link address, where seen
         self._lines: dict[str, LineTable | None] = {}  # by file
@@ -184,6 +192,7 @@ class Locator:
             if program in self._programs or program.load is not None:
                 settled.append(program)
         self._programs = tuple(settled)
+        self._by_world = _by_world(settled)
         for place in places:
             for program in self._programs:
                 slide = program.slide_at(place) if program.guest == place.vm else None
@@ -226,19 +235,18 @@ class Locator:
 
     def known(self, where: Where) -> Iterator[tuple[str, Program, int]]:
         """Yield what is at a place: symbol, program and link address there, the likeliest first."""
-        mine = [p for p in self._programs if p.guest == where.vm]
-        others = [p for p in self._programs if not p.guest and p.name != "host" and where.vm]
+        programs = self._by_world[where.vm]
         known = where.physical != NO_ADDRESS
         # Where it is not known the PC is the address itself, if the MMU was off or the map flat.
         physical = where.physical if known else where.pc
-        for program in (*mine, *others):
+        for program in programs:
             if where.el0 and program.in_upper_half:
                 continue  # a page of the kernel's start-up code, which it has given away since
             address = program.linked_at(physical)
             found = None if address is None else program.table.lookup(address)
             if address is not None and found:
                 yield found, program, address
-        for program in (*mine, *others):
+        for program in programs:
             if known and program.guest and program.load is not None and program.table.image:
                 continue  # the image lies elsewhere: at this VA is other code
             address = where.pc - self._slides.get(program, 0)

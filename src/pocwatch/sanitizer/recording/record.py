@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from pocwatch.trace.raw import Header
 from pocwatch.trace.writer import Writer
 
 AUTO = "auto"
+_NAMED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class _Recording:
         self._names: LiveNames | None = None
         self._writer: Writer | None = None
         self._file: IO[bytes] | None = None
+        self._named_until = 0.0
 
     @property
     def rows(self) -> int:
@@ -184,7 +187,14 @@ class _Recording:
 
     def _add(self, records: Any) -> None:
         assert self._writer is not None
-        self._writer.add(records, self._with_symbols)
+        self._writer.add(records, self._with_symbols_sometimes)
+
+    def _with_symbols_sometimes(self, info: Info) -> Info:
+        """Looking for all symbols takes as long as writing rows: a trace cut short may lack the last."""
+        if time.monotonic() < self._named_until:
+            return info
+        self._named_until = time.monotonic() + _NAMED_SECONDS
+        return self._with_symbols(info)
 
     def _with_symbols(self, info: Info) -> Info:
         assert self._names is not None
