@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from test_replay_command import machine, write
 
 from pocwatch.cli.main import cli
 from pocwatch.report import json
@@ -28,9 +29,11 @@ COMMANDS = {
     "line": ["--platform", "xgene-l3", "--json", "P0 st wb; P0 dc cvau; P0 dsb; P1 ld dev; P1 if wb"],
     "automaton": ["--platform", "xgene-l3", "--format", "json"],
     "report": ["REPORT", "--json", "OUT"],
+    "replay": ["TRACE", "--platform", "xgene-l3-up", "--json", "OUT", "--jobs", "2", "--quiet"],
+    "mutate": ["--json", "OUT", "--jobs", "2", "--quiet", "TRACE"],
 }
-# What they say depends on a machine, or on this computer; `completion` has no JSON.
-ELSEWHERE = {"run", "demo", "calibrate", "doctor", "completion"}
+# What they say depends on a machine, or on this computer; `completion` and `view` have no JSON.
+ELSEWHERE = {"run", "user", "record", "demo", "calibrate", "doctor", "completion", "view"}
 _SECONDS = re.compile(rb'^ *"seconds": [\d.e-]+,?$', re.MULTILINE)
 DRAWS = {"cost/start/latency.py"}  # with the seed of `bench`
 RANDOM = {"random", "secrets", "uuid", "numpy.random"}
@@ -61,6 +64,7 @@ def test_every_command_is_here() -> None:
 def test_twice_is_the_same(name: str, tmp_path: Path) -> None:
     report = Report(complete=True, platform="fwb", qemu="10", command=("pocwatch", "run"))
     json.write(report, tmp_path / "REPORT")
+    write(tmp_path / "TRACE", machine())
     words = [*name.split(), *COMMANDS[name]]
     first, second = (_SECONDS.sub(b"", said(words, seed, tmp_path)) for seed in ("1", "77"))
     assert len(first) > 100

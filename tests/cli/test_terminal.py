@@ -14,7 +14,9 @@ from pathlib import Path
 
 import click
 import pytest
+import synthetic_trace
 from fake_machine import FakeQemu
+from test_replay_command import machine, write
 
 from pocwatch.cli import demo, terminal
 from pocwatch.cli.main import cli
@@ -25,9 +27,13 @@ SOURCE = str(Path(__file__).parents[2] / "src")
 ERASE = "\r\x1b[2K"
 ESCAPE = "\x1b"
 WORD = "P0 st wb; P0 dc cvau; P0 dsb; P1 ld dev"
-# Command -> arguments with which it says something; `QEMU` stands for a fake one, `REPORT` for a file.
+# Command -> arguments with which it says something; `QEMU` stands for a fake one, `REPORT`,
+# `TRACE` and `OUT` for files.
 COMMANDS = {
     "run": ["--", "QEMU", "-M", "virt", "-cpu", "cortex-a57", "-m", "64"],
+    "record": ["-o", "OUT", "--platform", "fwb", "--", "QEMU", "-M", "virt", "-cpu", "cortex-a57"],
+    "replay": ["--platform", "cortex-a57-up", "TRACE"],
+    "mutate": ["--platform", "cortex-a57-up", "TRACE"],
     "report": ["REPORT"],
     "check": ["--scenario", "boot-image", "--platform", "xgene-l3", "--policy", "none,poc-on-fault"],
     "check explain": ["boot-image", "pou-on-fault"],
@@ -39,8 +45,8 @@ COMMANDS = {
     "doctor": ["--qemu", "QEMU"],
 }
 EMPTY = Report(complete=True, platform="auto", qemu="10", command=("pocwatch",))
-# They need other machines; what they show on a terminal is tested below.
-ELSEWHERE = {"demo", "calibrate"}
+# They need other machines; what they show on a terminal is tested below, and of `view` in tests/tui.
+ELSEWHERE = {"demo", "calibrate", "user", "view"}
 COLOURS = {"check", "check explain", "doctor"}  # commands that use them
 
 
@@ -71,31 +77,41 @@ def on_a_terminal(words: list[str], **env: str) -> str:
 
 
 def words_of(name: str, fake_qemu: FakeQemu) -> list[str]:
-    given = COMMANDS[name]
-    if "QEMU" in given:
-        program = str(fake_qemu(sleep=0.6))
-        given = [program if word == "QEMU" else word for word in given]
-    if "REPORT" in given:
-        file = fake_qemu().with_name("report.json")
-        json.write(EMPTY, file)
-        given = [str(file) if word == "REPORT" else word for word in given]
-    return [*name.split(), *given]
+    folder = fake_qemu().parent
+    files = {word: str(folder / word) for word in ("REPORT", "TRACE", "RAW", "OUT")}
+    json.write(EMPTY, folder / "REPORT")
+    write(folder / "TRACE", machine())
+    (folder / "RAW").write_bytes(synthetic_trace.stream(300))
+    traced = {"trace": files["RAW"]} if name == "record" else {}
+    files["QEMU"] = str(fake_qemu(sleep=0.6, **traced))
+    return [*name.split(), *(files.get(word, word) for word in COMMANDS[name])]
 
 
 def test_every_command_is_here() -> None:
     assert set(cli.list_commands(click.Context(cli))) <= set(COMMANDS) | ELSEWHERE
 
 
+@pytest.fixture
+def judge(plugin_path: Path, fake_qemu: FakeQemu) -> dict[str, dict[str, str]]:
+    """By command, what is in the environment: traces are judged by the real plugin."""
+    real = {"POCWATCH_PLUGIN": str(plugin_path)}
+    return {"replay": real, "mutate": real}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_no_color_leaves_only_the_status_line(name: str, fake_qemu: FakeQemu) -> None:
-    shown = on_a_terminal(words_of(name, fake_qemu), NO_COLOR="1")
+def test_no_color_leaves_only_the_status_line(
+    name: str, fake_qemu: FakeQemu, judge: dict[str, dict[str, str]]
+) -> None:
+    shown = on_a_terminal(words_of(name, fake_qemu), NO_COLOR="1", **judge.get(name, {}))
     assert shown.strip()
     assert ESCAPE not in shown.replace(ERASE, "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_dumb_terminal_gets_no_escape_sequence(name: str, fake_qemu: FakeQemu) -> None:
-    shown = on_a_terminal(words_of(name, fake_qemu), TERM="dumb")
+def test_a_dumb_terminal_gets_no_escape_sequence(
+    name: str, fake_qemu: FakeQemu, judge: dict[str, dict[str, str]]
+) -> None:
+    shown = on_a_terminal(words_of(name, fake_qemu), TERM="dumb", **judge.get(name, {}))
     assert shown.strip()
     assert ESCAPE not in shown
 
