@@ -144,3 +144,10 @@ def test_bad_input_is_one_line(mutate: Run, trace: Path, args: list[str], says: 
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert says in done.stderr
+
+
+def test_options_behind_the_trace_are_pointed_at(mutate: Run, tmp_path: Path) -> None:
+    done = mutate(tmp_path / "t.parquet", "--json", "out.json")
+    assert done.returncode == 2
+    assert "--json stands behind the trace" in done.stderr
+    assert "options go before it" in done.stderr

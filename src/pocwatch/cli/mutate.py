@@ -80,6 +80,8 @@ def command(
         files.check_writable("--json", json_file)
     say: Callable[[str], None] = (lambda _: None) if quiet else note
     source: contextlib.AbstractContextManager[Path]
+    if len(given) > 1 and given[1].startswith("-") and Path(given[0]).suffix == ".parquet":
+        raise UsageError(f"{given[1]} stands behind the trace {given[0]}: options go before it")
     if len(given) > 1 or Path(given[0]).name.startswith("qemu-system"):
         source = _recorded(given, platforms, symbols, say)
     elif symbols:
