@@ -26,7 +26,8 @@ class Case:
 
     `arguments` are QEMU's, made from the files and a folder for what only this case needs; the console
     is the file `console` in that folder. `said` must be on the console, in this order. `analysed` are
-    kinds of findings that docs/findings.md explains, by platform; none is a claim, too.
+    kinds of findings that docs/findings.md explains, by platform; none is a claim, too. `typed` are
+    lines for the serial port, each at the next `prompt`.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Case:
     said: tuple[str, ...]
     platforms: tuple[str, ...] = ("auto",)
     analysed: Mapping[str, frozenset[str]] | None = None
+    prompt: str = ""
+    typed: tuple[str, ...] = ()
 
     def allowed(self, platform: str) -> frozenset[str]:
         """Return the kinds that may be reported on a platform."""
@@ -46,12 +49,11 @@ def _machine(memory: str, smp: int = 1, machine: str = "virt") -> list[str]:
     return [*head, "-smp", str(smp), "-accel", "tcg,thread=multi", *_QUIET]
 
 
-def _console(folder: Path, typed: str = "") -> list[str]:
-    """A serial port that writes to a file, and reads what a user would have typed."""
+def _console(folder: Path, *, keyboard: bool = False) -> list[str]:
+    """A serial port that writes to a file; with a keyboard it reads from `run.Keyboard`'s FIFO."""
     where = f"file,id=console,path={folder / 'console'}"
-    if typed:
-        (folder / "typed").write_text(typed)
-        where += f",input-path={folder / 'typed'}"
+    if keyboard:
+        where += f",input-path={folder / 'keyboard'}"
     return ["-chardev", where, "-serial", "chardev:console"]
 
 
@@ -85,8 +87,7 @@ def _linux(files: Files, folder: Path, initrd: bytes, smp: int = 1) -> list[str]
 
 
 def _u_boot(files: Files, folder: Path) -> list[str]:
-    typed = "\n\nversion\nbdinfo\npoweroff\n"
-    return [*_machine("256M"), "-bios", str(files["u-boot.bin"]), *_console(folder, typed)]
+    return [*_machine("256M"), "-bios", str(files["u-boot.bin"]), *_console(folder, keyboard=True)]
 
 
 def _edk2(files: Files, folder: Path) -> list[str]:
@@ -201,6 +202,8 @@ CASES = (
             "cortex-a57-up": frozenset({"stale-fetch"}),
             "auto": frozenset({"stale-fetch", "stale-read", "stale-walk", "lost-write"}),
         },
+        prompt="=> ",
+        typed=("version", "bdinfo", "poweroff"),
     ),
     Case(
         "edk2",

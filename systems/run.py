@@ -9,6 +9,7 @@ explains, 1 not so, 2 bad input.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -63,6 +64,38 @@ def missing(said: tuple[str, ...], console: str) -> tuple[str, ...]:
     return ()
 
 
+class Keyboard:
+    """Types a case's lines into its machine: the next one when the console shows the next prompt.
+
+    A machine that is given all at once throws away what it is not ready for.
+    """
+
+    def __init__(self, folder: Path, case: Case) -> None:
+        self._console, self._fifo, self._case = folder / "console", folder / "keyboard", case
+        self._typed = 0
+        self._file: int | None = None
+
+    def __enter__(self) -> Keyboard:
+        if self._case.typed:
+            self._fifo.unlink(missing_ok=True)
+            os.mkfifo(self._fifo)
+            self._file = os.open(self._fifo, os.O_RDWR)  # so that nobody waits for another end
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+    def look(self) -> None:
+        """Type a line if it is its turn."""
+        if self._file is None or self._typed == len(self._case.typed) or not self._console.exists():
+            return
+        shown = self._console.read_text(errors="replace").count(self._case.prompt)
+        if shown > self._typed:
+            os.write(self._file, f"{self._case.typed[self._typed]}\n".encode())
+            self._typed += 1
+
+
 def run(case: Case, platform: str, files: Files, folder: Path) -> Outcome:
     """Run a case. Raises RunError."""
     options = launch.Options(
@@ -72,7 +105,10 @@ def run(case: Case, platform: str, files: Files, folder: Path) -> Outcome:
     )
     start = time.monotonic()
     limit = process.Limit(LIMIT_SECONDS, ends_it=False)
-    report = launch.run(launch.plan(options), lambda _: None, limit=limit)
+    with Keyboard(folder, case) as keyboard:
+        report = launch.run(
+            launch.plan(options), lambda _: None, lambda _: keyboard.look(), limit=limit
+        )
     seconds = time.monotonic() - start
     console = (folder / "console").read_text(errors="replace")
     return Outcome(report, seconds, missing(case.said, console))
