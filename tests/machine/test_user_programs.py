@@ -119,7 +119,7 @@ def test_streams_files_and_status_are_the_program_s(user: Run, tmp_path: Path) -
     data = bytes(range(256)) * 300
     done, report = user(["--env", "HERE=there"], ["/bin/busybox", "sh", "-c", script], data)
     assert done.stdout == b"of the folder\n" + data + b"there\n"
-    assert done.stderr.startswith(b"error\n")
+    assert b"error" in done.stderr.splitlines()  # behind notes, when the machine is made anew
     assert done.returncode == 7
     assert report["complete"]
     assert report["findings"] == []
