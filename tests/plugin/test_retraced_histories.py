@@ -65,8 +65,8 @@ class Told(Judge):
         analyst = Analyst(Locator([]), [], self.platform, describe)
         return [analyst.finding(each) for each in raw]
 
-    def _page(self, pa: int, kind: object) -> object:
-        page = super()._page(pa, kind)  # type: ignore[arg-type]
+    def _page(self, pa: int, kind: object, **how: bool) -> object:
+        page = super()._page(pa, kind, **how)  # type: ignore[arg-type]
         page._obj.mmu_on = self._doing.agent not in self.off  # type: ignore[attr-defined]
         return page
 
