@@ -288,6 +288,33 @@ def test_what_was_overwritten_and_published_leaks_no_more(
     assert machine.kinds() == [kind]
 
 
+def test_a_scrub_that_changes_no_state_counts_where_it_comes_before_the_clean(
+    machine: Machine,
+) -> None:
+    """The line is dirty already, so that the scrub is no event of its history."""
+    machine.run_as(vm_id=1)
+    machine.put(MOV_X0_0)
+    machine.do("P0 st wb")
+    machine.run_as(vm_id=0)
+    machine.put(MOV_X0_1)
+    machine.do("P0 st wb; P0 dc civac; P0 dsb; P0 ic ivau; P0 dsb")
+    machine.run_as(vm_id=2)
+    machine.put(BRANCH)
+    machine.do("P0 st wb; P0 if wb")
+    assert machine.kinds() == [FindingKind.STALE_FETCH]
+
+
+def test_a_page_that_is_cleaned_and_then_scrubbed_leaks(machine: Machine) -> None:
+    """Facts B8.26 (XSA-364), word for word."""
+    machine.run_as(vm_id=1)
+    machine.do("P0 st wb")
+    machine.run_as(vm_id=0)
+    machine.do("P0 dc civac; P0 dsb; P0 dc zva")
+    machine.run_as(vm_id=2)
+    machine.do("P0 ld dev")
+    assert machine.kinds() == [FindingKind.LEAK]
+
+
 def test_a_vms_own_bytes_are_no_leak(machine: Machine) -> None:
     machine.run_as(vm_id=2)
     machine.do("P0 st wb; P0 ld dev")

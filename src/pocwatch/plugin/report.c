@@ -77,6 +77,26 @@ static bool done(const struct pw_event *e)
     return e->flags & PW_FLAG_COMPLETED && !(e->flags & (PW_FLAG_DROPPED | PW_FLAG_WEAKENED));
 }
 
+static bool writes_cell(const struct pw_finding *f, const struct pw_event *e)
+{
+    return (e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA) && e->cells >> f->cell & 1;
+}
+
+/*
+ * Whether the cell was overwritten before the clean i, unseen: a write to a line that is dirty already
+ * changes nothing and is no event. A page is scrubbed before its next owner has it, so it was if only
+ * that one writes it after the clean. (One that is scrubbed after its clean leaks: Xen XSA-364.)
+ */
+static bool scrubbed(const struct pw_finding *f, unsigned i)
+{
+    while (++i < f->n_history) {
+        if (writes_cell(f, &f->history[i]) && f->history[i].vm_id != f->access.vm_id) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Whether nobody can still read what event i wrote to the finding's cell: it was overwritten, and after
  * that cleaned to the PoC by VA; for a fetch, instruction caches were invalidated after that. */
 static bool buried(const struct pw_finding *f, unsigned i)
@@ -84,10 +104,10 @@ static bool buried(const struct pw_finding *f, unsigned i)
     bool overwritten = false, cleaned = false;
     while (++i < f->n_history) {
         const struct pw_event *e = &f->history[i];
-        if (e->op == PW_OP_ST || e->op == PW_OP_DC_ZVA) {
-            overwritten |= e->cells >> f->cell & 1;
-        } else if (overwritten && done(e) && (e->op == PW_OP_DC_CVAC || e->op == PW_OP_DC_CIVAC)) {
-            cleaned = true;
+        if (writes_cell(f, e)) {
+            overwritten = true;
+        } else if (done(e) && (e->op == PW_OP_DC_CVAC || e->op == PW_OP_DC_CIVAC)) {
+            cleaned |= overwritten || scrubbed(f, i);
         } else if (cleaned && done(e) && e->op >= PW_OP_IC_IVAU && e->op <= PW_OP_IC_IALLUIS) {
             return true;
         }
