@@ -32,7 +32,7 @@ class Opened:
         )  # type: ignore[no-any-return]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no chromium: the HTML report is not tried in a browser")
