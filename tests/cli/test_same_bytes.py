@@ -61,7 +61,10 @@ def test_every_command_is_here() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_twice_is_the_same(name: str, tmp_path: Path) -> None:
+def test_twice_is_the_same(
+    name: str, tmp_path: Path, plugin_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCWATCH_PLUGIN", str(plugin_path))  # traces are judged by it
     report = Report(complete=True, platform="fwb", qemu="10", command=("pocwatch", "run"))
     json.write(report, tmp_path / "REPORT")
     write(tmp_path / "TRACE", machine())
