@@ -52,13 +52,6 @@ struct pw_access access_of(const struct pw_page *page, uint64_t va, unsigned siz
     };
 }
 
-static unsigned cells_of(uint64_t pa, unsigned size)
-{
-    unsigned first = pa % PW_LINE_BYTES / PW_CELL_BYTES;
-    unsigned last = (pa % PW_LINE_BYTES + size - 1) / PW_CELL_BYTES;
-    return (0xffu >> (7 - last)) & (0xffu << first);
-}
-
 static const uint8_t store_event[] = {
     [PW_KIND_WB] = PW_EVENT_ST_WB,
     [PW_KIND_WT] = PW_EVENT_ST_WT,

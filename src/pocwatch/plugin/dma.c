@@ -195,34 +195,29 @@ void dma_add(struct dma_buffers *b, uint64_t pa, uint64_t bytes, bool written)
     b->at[b->n++] = (struct dma_buffer){.pa = pa, .bytes = bytes, .written = written};
 }
 
-uint64_t dma_u64(uint64_t pa)
+static uint64_t little_endian(uint64_t pa, unsigned bytes)
 {
     uint64_t value = 0;
-    const void *p = pw_ram(pa, sizeof value);
+    const void *p = pw_ram(pa, bytes);
     if (p) {
-        memcpy(&value, p, sizeof value);
+        memcpy(&value, p, bytes);
     }
     return value;
+}
+
+uint64_t dma_u64(uint64_t pa)
+{
+    return little_endian(pa, 8);
 }
 
 uint32_t dma_u32(uint64_t pa)
 {
-    uint32_t value = 0;
-    const void *p = pw_ram(pa, sizeof value);
-    if (p) {
-        memcpy(&value, p, sizeof value);
-    }
-    return value;
+    return (uint32_t)little_endian(pa, 4);
 }
 
 uint16_t dma_u16(uint64_t pa)
 {
-    uint16_t value = 0;
-    const void *p = pw_ram(pa, sizeof value);
-    if (p) {
-        memcpy(&value, p, sizeof value);
-    }
-    return value;
+    return (uint16_t)little_endian(pa, 2);
 }
 
 void dma_set_part(uint64_t *reg, unsigned offset, const struct dma_access *a)

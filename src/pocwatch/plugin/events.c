@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "observe.h"
+#include "output.h"
 #include "touches.h"
 
 bool pw_recording;
@@ -27,19 +27,10 @@ static struct written {
     uint32_t bytes;
 } *written;
 
-static void give_up(int reason)
-{
-    struct pw_runheader *h = pw_run_header();
-    if (h) {
-        snprintf(h->error, sizeof h->error, "events=%s: %s", name, strerror(reason));
-    }
-    _exit(1); /* atexit would write again */
-}
-
 static void put_all(const void *data, size_t n)
 {
     if (fwrite(data, n, 1, file) != 1) {
-        give_up(errno);
+        pw_give_up("events", name, errno);
     }
 }
 
@@ -291,7 +282,7 @@ void pw_events_close(struct vcpu *v)
     struct pw_recorded r = begin(v, PW_IS_END);
     put(&r);
     if (fclose(file)) {
-        give_up(errno);
+        pw_give_up("events", name, errno);
     }
     pw_recording = false;
     pthread_mutex_unlock(&lock);

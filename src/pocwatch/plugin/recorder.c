@@ -299,24 +299,13 @@ static void find_settled(uint64_t line)
         stores |= (flags & PW_FILTER_ST_WB_STAYS ? 1u : 0) << c;
         moved_by_neighbour |= (flags & PW_FILTER_NEIGHBOUR_STAYS ? 0 : 1u) << c;
     }
-    if (moved_by_neighbour & (moved_by_neighbour - 1)) {
-        stores = 0;
-    } else if (moved_by_neighbour) {
-        stores &= moved_by_neighbour; /* the cell that is its own neighbours' only neighbour */
-    }
+    stores = without_neighbours(stores, moved_by_neighbour);
     l->load_ok = same ? (uint8_t)loads : 0;
     l->store_ok = judge.all_in_flight || was_fetched(k) || is_behind(line) ? 0
                                                                            : (uint8_t)(stores & k->stale);
 }
 
 /* ------------------------------------------------------------------ loads and stores */
-
-static unsigned cells_of(uint64_t pa, unsigned size)
-{
-    unsigned first = pa % PW_LINE_BYTES / PW_CELL_BYTES;
-    unsigned last = (pa % PW_LINE_BYTES + size - 1) / PW_CELL_BYTES;
-    return (0xffu >> (7 - last)) & (0xffu << first);
-}
 
 static const uint16_t read_stale[] = {
     [PW_KIND_WB] = PW_FILTER_STALE_WB,

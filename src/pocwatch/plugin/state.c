@@ -63,11 +63,7 @@ void find_ok(uint64_t line)
         moved_by_neighbour |= (s & SETTLED_NEIGHBOUR ? 0 : 1u) << c;
     }
     l->load_ok = same ? (uint8_t)loads : 0; /* a load fills the whole line */
-    if (moved_by_neighbour & (moved_by_neighbour - 1)) {
-        stores = 0;
-    } else if (moved_by_neighbour) {
-        stores &= moved_by_neighbour; /* the cell that is its own neighbours' only neighbour */
-    }
+    stores = without_neighbours(stores, moved_by_neighbour);
     if (!judge.table.dic) {
         stores &= l->istale[0] & l->istale[1];
     }

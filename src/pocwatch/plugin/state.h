@@ -88,6 +88,24 @@ static inline uint64_t line_of(uint64_t pa)
     return (pa - pw_ram_base) / PW_LINE_BYTES;
 }
 
+/* The cells of a line that `size` bytes at `pa` touch. */
+static inline unsigned cells_of(uint64_t pa, unsigned size)
+{
+    unsigned first = pa % PW_LINE_BYTES / PW_CELL_BYTES;
+    unsigned last = (pa % PW_LINE_BYTES + size - 1) / PW_CELL_BYTES;
+    return (0xffu >> (7 - last)) & (0xffu << first);
+}
+
+/* Of the cells that a store of their own leaves alone, those of which the store leaves all others
+ * alone, too: `moved` are the cells that a neighbour's store moves. */
+static inline unsigned without_neighbours(unsigned cells, unsigned moved)
+{
+    if (moved & (moved - 1)) {
+        return 0;
+    }
+    return moved ? cells & moved : cells; /* one is moved by all others, but has itself for none */
+}
+
 void push(struct lines *l, uint64_t line);
 bool contains(const struct lines *l, uint64_t line);
 void for_all_lines(void (*act)(uint64_t line, const struct pe *pe), const struct pe *pe);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "judge.h"
+#include "output.h"
 
 struct pw_stream_buffer pw_stream_buffers[PW_MAX_PES];
 bool pw_streaming;
@@ -18,22 +18,6 @@ static int fd = -1;
 static const char *name;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static bool put_all(const void *data, size_t size)
-{
-    for (const char *at = data; size;) {
-        ssize_t n = write(fd, at, size);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return false;
-        }
-        at += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
 bool pw_stream_open(const char *path, unsigned pes, char *error, unsigned error_size)
 {
     struct pw_stream_header header = {.version = PW_STREAM_VERSION, .n_pes = pes,
@@ -41,7 +25,7 @@ bool pw_stream_open(const char *path, unsigned pes, char *error, unsigned error_
     memcpy(header.magic, PW_STREAM_MAGIC, sizeof header.magic);
     name = strdup(path); /* QEMU frees its arguments */
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0 || !put_all(&header, sizeof header)) {
+    if (fd < 0 || !pw_write_all(fd, &header, sizeof header)) {
         snprintf(error, error_size, "stream=%s: %s", path, strerror(errno));
         return false;
     }
@@ -53,16 +37,12 @@ void pw_stream_flush(unsigned pe)
 {
     struct pw_stream_buffer *b = &pw_stream_buffers[pe];
     pthread_mutex_lock(&lock);
-    bool done = put_all(b->records, b->n * sizeof *b->records);
+    bool done = pw_write_all(fd, b->records, b->n * sizeof *b->records);
     int reason = errno;
     pthread_mutex_unlock(&lock);
     b->n = 0;
     if (!done) {
-        struct pw_runheader *h = pw_run_header();
-        if (h) {
-            snprintf(h->error, sizeof h->error, "stream=%s: %s", name ? name : "", strerror(reason));
-        }
-        _exit(1); /* atexit would write again */
+        pw_give_up("stream", name, reason);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "places.h"
 #include "stacks.h"
 
@@ -20,27 +21,10 @@ static const char *name;
 static uint8_t told_sites[SITES / 8];
 static uint32_t told_frames; /* up to this number */
 
-static void give_up(int reason)
-{
-    struct pw_runheader *h = pw_run_header();
-    if (h) {
-        snprintf(h->error, sizeof h->error, "trace=%s: %s", name ? name : "", strerror(reason));
-    }
-    _exit(1); /* atexit would write again */
-}
-
 static void put_all(const void *data, size_t size)
 {
-    for (const char *at = data; size;) {
-        ssize_t n = write(fd, at, size);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            give_up(errno);
-        }
-        at += n;
-        size -= (size_t)n;
+    if (!pw_write_all(fd, data, size)) {
+        pw_give_up("trace", name, errno);
     }
 }
 
@@ -73,7 +57,7 @@ void pw_tracefile_close(void)
 {
     flush();
     if (close(fd)) {
-        give_up(errno);
+        pw_give_up("trace", name, errno);
     }
     fd = -1;
 }
